@@ -1,0 +1,69 @@
+"""What every event model has, and the way from an envelope to a model."""
+
+from typing import ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from contracts.envelope import Envelope, name_and_version, type_of
+
+
+class UnknownEvent(ValueError):
+    """An event type or version that this code does not know; it is parked, never guessed."""
+
+
+class EventInvalid(ValueError):
+    """Data that does not fit its contract; the message names fields, never values."""
+
+
+class Event(BaseModel):
+    """Base of all published events: frozen, tolerant to fields that a later minor version adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    event_name: ClassVar[str]
+    event_version: ClassVar[int] = 1
+
+    @classmethod
+    def event_type(cls) -> str:
+        """CloudEvents type of this model."""
+        return type_of(cls.event_name, cls.event_version)
+
+    @classmethod
+    def schema_path(cls) -> str:
+        """Path of the JSON Schema below `contracts/`, also the `dataschema` attribute."""
+        return f"schemas/{cls.event_name}.v{cls.event_version}.json"
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Validate JSON; raises EventInvalid with the fields that do not fit."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            fields = ", ".join(
+                f"{'.'.join(map(str, item['loc'])) or 'data'}: {item['type']}"
+                for item in error.errors(include_input=False, include_url=False)[:10]
+            )
+            raise EventInvalid(f"{cls.event_name}: {fields}") from None
+
+    def encode(self) -> bytes:
+        """JSON bytes."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class Catalogue:
+    """The event models that one consumer knows, by CloudEvents type."""
+
+    def __init__(self, *models: type[Event]) -> None:
+        self._models = {model.event_type(): model for model in models}
+        self._names = {model.event_name for model in models}
+
+    def knows_name(self, event_type: str) -> bool:
+        """Whether any version of this event is meant for the consumer."""
+        return name_and_version(event_type)[0] in self._names
+
+    def decode(self, envelope: Envelope) -> Event:
+        """Model of an envelope; raises UnknownEvent or EventInvalid."""
+        model = self._models.get(envelope.type)
+        if model is None:
+            raise UnknownEvent(f"{envelope.type}: this version is not known here")
+        return model.parse(envelope.data)

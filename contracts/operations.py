@@ -1,0 +1,66 @@
+"""Events that every service publishes about its own work, on its own topic, so that audit can count
+from the topics alone what waits, what was parked and what is missing."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from contracts.event import Event
+
+
+class ParkReason(StrEnum):
+    """Why an event could not be handled."""
+
+    UNREADABLE = "unreadable"
+    UNKNOWN_VERSION = "unknown-version"
+    CONTRACT_BROKEN = "contract-broken"
+    REFUSED = "refused"
+    DEFECT = "defect"
+    BEHIND_PARKED = "behind-parked"
+
+
+class EventParked(Event):
+    """A consumer put an event aside; it counts as an open case until it is re-driven.
+
+    `case_id` is absent when the record is too broken to tell; `failed_*` likewise.
+    """
+
+    event_name: ClassVar[str] = "event-parked"
+
+    parked_id: UUID
+    consumer: str
+    reason: ParkReason
+    topic: str
+    partition: int
+    offset: int
+    failed_source: str | None = None
+    failed_id: str | None = None
+    failed_type: str | None = None
+    case_id: UUID | None = None
+    at: datetime
+
+
+class EventRedriven(Event):
+    """A parked event was handled after all."""
+
+    event_name: ClassVar[str] = "event-redriven"
+
+    parked_id: UUID
+    consumer: str
+    case_id: UUID | None = None
+    at: datetime
+
+
+class TallyPublished(Event):
+    """How many events the source had published before this one, so that also a missing last event
+    shows. `through_sequence` is the sequence just before the tally's own."""
+
+    event_name: ClassVar[str] = "tally-published"
+
+    tallied_source: str
+    through_sequence: int
+    at: datetime
+
+
+EVENTS: tuple[type[Event], ...] = (EventParked, EventRedriven, TallyPublished)

@@ -1,0 +1,284 @@
+"""From Kafka into PostgreSQL: a batch, one transaction, then the offsets.
+
+Order of each batch: read -> claim in the inbox -> effect and outbox rows -> commit -> commit the
+offsets of exactly these records. Dying anywhere only repeats a batch, and the inbox makes a repeat
+harmless. One event that cannot be handled is parked; the rest of its batch goes on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiokafka import ConsumerRecord
+from opentelemetry.trace import SpanKind
+
+from contracts.envelope import Envelope, EnvelopeInvalid, from_headers
+from contracts.event import Catalogue, Event, EventInvalid, UnknownEvent
+from contracts.operations import EventParked, EventRedriven, ParkReason
+from services.chassis import inbox, journal, parked
+from services.chassis.db import Connection, Database
+from services.chassis.errors import TRANSIENT, Rejected, Unavailable
+from services.chassis.ids import Clock
+from services.chassis.journal import Outgoing
+from services.chassis.metrics import Metrics
+from services.chassis.parked import Record
+from services.chassis.telemetry import Logger, Tracing, Work
+
+_BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An event that this service knows, with the context that its own events carry on."""
+
+    envelope: Envelope
+    event: Event
+    record: Record
+    traceparent: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes the event unique: source and id."""
+        return (self.envelope.source, self.envelope.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A record that cannot be handled, and why."""
+
+    record: Record
+    reason: ParkReason
+    problem: str
+    envelope: Envelope | None = None
+
+
+Handler = Callable[[Connection, Sequence[Received]], Awaitable[None]]
+"""Effect of a batch, in the given transaction; raises Rejected for what can never work."""
+
+
+class Processor:
+    """Handles batches of records; knows nothing of the consumer that reads them."""
+
+    def __init__(
+        self,
+        *,
+        service: str,
+        source: str,
+        topic: str,
+        database: Database,
+        catalogue: Catalogue,
+        handler: Handler,
+        metrics: Metrics,
+        tracing: Tracing,
+        log: Logger,
+        clock: Clock,
+        retry_seconds_max: float,
+        consecutive_defects_max: int,
+    ) -> None:
+        self._service = service
+        self._source = source
+        self._topic = topic
+        self._database = database
+        self._catalogue = catalogue
+        self._handler = handler
+        self._metrics = metrics
+        self._tracing = tracing
+        self._log = log
+        self._clock = clock
+        self._retry_seconds_max = retry_seconds_max
+        self._consecutive_defects_max = consecutive_defects_max
+        self._consecutive_defects = 0
+
+    async def process(self, records: Sequence[Record]) -> None:
+        """Handle a batch wholly; raises Unavailable when the database stays away."""
+        items = [item for record in records if (item := self._read(record)) is not None]
+        self._metrics.events.labels("ignored").inc(len(records) - len(items))
+        if not items:
+            return
+        with self._metrics.batch_seconds.time():
+            await self._patiently(items)
+
+    async def redrive(self, parked_id: UUID) -> int:
+        """Try a parked event again, and after it the ones behind it; gives how many succeeded.
+
+        Raises Rejected, with the problem, when the first of them still cannot be handled.
+        """
+        done = 0
+        async with self._database.transaction() as connection:
+            for row in await parked.next_of(connection, parked_id):
+                item = self._read(row.record)
+                if isinstance(item, Unfit):
+                    if done:
+                        break
+                    raise Rejected(item.problem)
+                if item is not None:
+                    await self._handler(connection, [item])
+                now = self._clock()
+                await parked.mark_redriven(connection, row.id, now)
+                case_id = None if item is None else _uuid(item.envelope.subject)
+                event = EventRedriven(
+                    parked_id=row.id, consumer=self._service, case_id=case_id, at=now
+                )
+                await self._publish(connection, event, case_id or row.id)
+                done += 1
+        return done
+
+    def _read(self, record: Record) -> Received | Unfit | None:
+        """The event of a record, why it is unfit, or None when it is not meant for this service."""
+        envelope = None
+        try:
+            envelope = from_headers(record.headers, record.value)
+            if not self._catalogue.knows_name(envelope.type):
+                return None
+            event = self._catalogue.decode(envelope)
+        except EnvelopeInvalid as error:
+            return Unfit(record, ParkReason.UNREADABLE, str(error), envelope)
+        except UnknownEvent as error:
+            return Unfit(record, ParkReason.UNKNOWN_VERSION, str(error), envelope)
+        except EventInvalid as error:
+            return Unfit(record, ParkReason.CONTRACT_BROKEN, str(error), envelope)
+        return Received(envelope, event, record, envelope.traceparent or "")
+
+    async def _patiently(self, items: Sequence[Received | Unfit]) -> None:
+        """Try until it works; gives up with Unavailable, so that the records are read again."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._retry_seconds_max
+        attempt = 0
+        while True:
+            try:
+                await self._whole_or_one_by_one(items)
+            except TRANSIENT as error:
+                self._metrics.batch_retries.inc()
+                if loop.time() > deadline:
+                    raise Unavailable(type(error).__name__) from error
+                await asyncio.sleep(_BACKOFF_SECONDS[min(attempt, len(_BACKOFF_SECONDS) - 1)])
+                attempt += 1
+            else:
+                return
+
+    async def _whole_or_one_by_one(self, items: Sequence[Received | Unfit]) -> None:
+        try:
+            await self._in_one_transaction(items)
+        except TRANSIENT:
+            raise
+        except Exception as error:
+            if len(items) == 1:
+                await self._park_alone(items[0], error)
+                return
+            # Somewhere in this batch is an event that cannot be handled: find it by itself.
+            for item in items:
+                await self._whole_or_one_by_one([item])
+        else:
+            self._consecutive_defects = 0
+
+    async def _in_one_transaction(self, items: Sequence[Received | Unfit]) -> None:
+        works: list[Work] = []
+        async with self._database.transaction() as connection:
+            fit, unfit = await self._divide(connection, items)
+            claimed = await inbox.claim(connection, [item.key for item in fit])
+            fresh = []
+            for item in fit:
+                if item.key in claimed:
+                    claimed.discard(item.key)
+                    fresh.append(self._traced(item, works))
+            if fresh:
+                await self._handler(connection, fresh)
+            for item in unfit:
+                await self._park(connection, item)
+        for work in works:
+            work.end()
+        self._metrics.events.labels("handled").inc(len(fresh))
+        self._metrics.events.labels("repeated").inc(len(fit) - len(fresh))
+        self._metrics.events.labels("parked").inc(len(unfit))
+
+    def _traced(self, item: Received, works: list[Work]) -> Received:
+        parent = item.envelope.traceparent
+        name = f"{self._service} {item.event.event_name}"
+        work = self._tracing.start(name, parent, SpanKind.CONSUMER)
+        works.append(work)
+        return Received(item.envelope, item.event, item.record, work.traceparent)
+
+    async def _divide(
+        self, connection: Connection, items: Sequence[Received | Unfit]
+    ) -> tuple[list[Received], list[Unfit]]:
+        """Separate what can be handled from what must be parked, also behind a parked event."""
+        keys = {item.record.key for item in items if item.record.key is not None}
+        blocked = await parked.blocked_keys(connection, sorted(keys))
+        fit: list[Received] = []
+        unfit: list[Unfit] = []
+        for item in items:
+            if isinstance(item, Received) and item.record.key not in blocked:
+                fit.append(item)
+                continue
+            if isinstance(item, Received):
+                problem = "an earlier event of this case is parked; re-drive that one"
+                item = Unfit(item.record, ParkReason.BEHIND_PARKED, problem, item.envelope)  # noqa: PLW2901
+            unfit.append(item)
+            if item.record.key is not None:
+                blocked.add(item.record.key)
+        return fit, unfit
+
+    async def _park_alone(self, item: Received | Unfit, error: Exception) -> None:
+        """Park the one event that made its transaction fail; stop when too many do in a row."""
+        refused = isinstance(error, Rejected)
+        if not refused:
+            self._consecutive_defects += 1
+            self._log.error(
+                "event_defect", error=type(error).__name__, exc_info=not _private(error)
+            )
+        if self._consecutive_defects > self._consecutive_defects_max:
+            raise Unavailable("too many defects in a row: is this release broken?") from error
+        problem = str(error) if refused else f"defect: {type(error).__name__}"
+        reason = ParkReason.REFUSED if refused else ParkReason.DEFECT
+        envelope = item.envelope
+        async with self._database.transaction() as connection:
+            if envelope is not None:
+                await inbox.claim(connection, [(envelope.source, envelope.id)])
+            await self._park(connection, Unfit(item.record, reason, problem, envelope))
+        self._metrics.events.labels("parked").inc()
+
+    async def _park(self, connection: Connection, item: Unfit) -> None:
+        now = self._clock()
+        parked_id = await parked.park(connection, item.record, item.reason, item.problem, now)
+        if parked_id is None:
+            return
+        envelope = item.envelope
+        case_id = _uuid(envelope.subject if envelope else item.record.key)
+        event = EventParked(
+            parked_id=parked_id,
+            consumer=self._service,
+            reason=item.reason,
+            topic=item.record.topic,
+            partition=item.record.partition,
+            offset=item.record.offset,
+            failed_source=envelope.source if envelope else None,
+            failed_id=envelope.id if envelope else None,
+            failed_type=envelope.type if envelope else None,
+            case_id=case_id,
+            at=now,
+        )
+        await self._publish(connection, event, case_id or parked_id)
+        self._log.warning("event_parked", parked_id=str(parked_id), reason=item.reason.value)
+
+    async def _publish(self, connection: Connection, event: Event, key: UUID) -> None:
+        outgoing = Outgoing(event, key, self._topic, self._source)
+        await journal.append(connection, [outgoing], self._clock())
+
+
+def record_of(raw: "ConsumerRecord[bytes, bytes]") -> Record:
+    """What we keep of a consumer's record."""
+    key = raw.key.decode("utf-8", "replace") if raw.key is not None else None
+    return Record(raw.topic, raw.partition, raw.offset, key, tuple(raw.headers), raw.value)
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text) if text else None
+    except ValueError:
+        return None
+
+
+def _private(error: Exception) -> bool:
+    # A driver's message can quote the row that broke a constraint.
+    return type(error).__module__.startswith("asyncpg")

@@ -1,0 +1,151 @@
+"""PostgreSQL: the pool, one transaction per unit of work, versioned migrations."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from services.chassis.errors import TRANSIENT, Unavailable
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+
+CHASSIS_MIGRATIONS = Path(__file__).parent / "migrations"
+ACQUIRE_SECONDS_MAX = 5.0
+COMMAND_SECONDS_MAX = 30.0
+# Any constant: one lock per database keeps two instances from migrating at once.
+_MIGRATION_LOCK = 0x6D656C64
+_RETRY_SECONDS = 0.5
+
+
+class MigrationMismatch(Exception):
+    """An applied migration was changed afterwards; an operator must restore the released file."""
+
+
+class Database:
+    """The pool of one service; `on_commit` is called after each committed transaction."""
+
+    def __init__(self, url: str, pool_max: int, application: str) -> None:
+        self._url = url
+        self._pool_max = pool_max
+        self._application = application
+        self._pool: Pool | None = None
+        self.on_commit: Callable[[], None] = lambda: None
+
+    async def start(self, seconds_max: float) -> None:
+        """Open the pool, waiting for the server; raises Unavailable when it stays away."""
+        deadline = asyncio.get_running_loop().time() + seconds_max
+        while True:
+            try:
+                self._pool = await asyncpg.create_pool(
+                    self._url,
+                    min_size=2,
+                    max_size=self._pool_max,
+                    command_timeout=COMMAND_SECONDS_MAX,
+                    server_settings={"application_name": self._application},
+                )
+            except TRANSIENT as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise Unavailable("the database does not answer; start it first") from error
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
+
+    async def stop(self) -> None:
+        """Close the pool; connections that hang are cut."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), ACQUIRE_SECONDS_MAX)
+            except TimeoutError:
+                self._pool.terminate()
+            self._pool = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A pooled connection outside a transaction, for reads; raises Unavailable."""
+        if self._pool is None:
+            raise Unavailable("the database pool is not open")
+        try:
+            connection = await self._pool.acquire(timeout=ACQUIRE_SECONDS_MAX)
+        except TRANSIENT as error:
+            raise Unavailable("the database does not answer") from error
+        try:
+            yield connection  # type: ignore[misc]  # the proxy has the connection's interface
+        finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in a transaction: commits on success, then calls `on_commit`."""
+        async with self.connection() as connection:
+            async with connection.transaction():
+                yield connection
+        self.on_commit()
+
+    async def ping(self) -> None:
+        """Raises what the driver raises when the database does not answer."""
+        async with self.connection() as connection:
+            await connection.execute("SELECT 1", timeout=2.0)
+
+    async def dedicated(self) -> Connection:
+        """A connection of its own, for session locks and LISTEN; the caller closes it."""
+        return await asyncpg.connect(
+            self._url,
+            command_timeout=COMMAND_SECONDS_MAX,
+            timeout=ACQUIRE_SECONDS_MAX,
+            server_settings={"application_name": f"{self._application}-relay"},
+        )
+
+
+async def migrate(url: str, folders: list[Path], seconds_max: float) -> list[str]:
+    """Apply each `NNNN_name.sql` once, in order, chassis first; gives the names applied now.
+
+    Raises MigrationMismatch when a file differs from what was applied under its name.
+    """
+    connection = await _connect_patiently(url, seconds_max)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS migration (name text PRIMARY KEY, sha256 text NOT NULL,"
+            " applied_at timestamptz NOT NULL DEFAULT now())"
+        )
+        rows = await connection.fetch("SELECT name, sha256 FROM migration")
+        applied = {row["name"]: row["sha256"] for row in rows}
+        files = [file for folder in folders for file in sorted(folder.glob("[0-9]*.sql"))]
+        return [f.name for f in files if await _apply(connection, f, applied.get(f.name))]
+    finally:
+        await connection.close()
+
+
+async def _apply(connection: Connection, file: Path, known: str | None) -> bool:
+    text = file.read_text(encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    if known == digest:
+        return False
+    if known is not None:
+        raise MigrationMismatch(f"{file.name} was changed after it was applied; restore it")
+    async with connection.transaction():
+        await connection.execute(text)
+        await connection.execute(
+            "INSERT INTO migration (name, sha256) VALUES ($1, $2)", file.name, digest
+        )
+    return True
+
+
+async def _connect_patiently(url: str, seconds_max: float) -> Connection:
+    deadline = asyncio.get_running_loop().time() + seconds_max
+    while True:
+        try:
+            return await asyncpg.connect(url, timeout=ACQUIRE_SECONDS_MAX)
+        except TRANSIENT as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unavailable("the database does not answer; start it first") from error
+            await asyncio.sleep(_RETRY_SECONDS)

@@ -1,0 +1,31 @@
+"""Two roots: what can never work (`Rejected`) and what may work later (`Unavailable`).
+
+Anything else is a defect: loud in the log, counted, and the event that met it is parked.
+"""
+
+import asyncpg
+from aiokafka.errors import KafkaError
+
+
+class Rejected(Exception):
+    """Permanent: the input can never be handled as it is. Parked, or answered with a 4xx."""
+
+
+class Unavailable(Exception):
+    """Transient: a server is away or too slow. Tried again with backoff, never parked."""
+
+
+# What the drivers raise while a server is down, restarting or cutting connections.
+TRANSIENT = (
+    Unavailable,
+    OSError,
+    TimeoutError,
+    KafkaError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+)

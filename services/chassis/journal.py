@@ -1,0 +1,152 @@
+"""The outbox: events written in the transaction of their cause, numbered without holes per source."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from contracts.envelope import Envelope
+from contracts.event import Event
+from services.chassis.db import Connection
+from services.chassis.ids import new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event to publish. `topic` None keeps it for the inbox API only; `source` is a URN."""
+
+    event: Event
+    key: UUID
+    topic: str | None
+    source: str
+    traceparent: str | None = None
+    dataref: str | None = None
+
+
+async def append(connection: Connection, outgoing: Sequence[Outgoing], now: datetime) -> None:
+    """Write events and their outbox pointers; call it last in the transaction.
+
+    The row locks on the counters are held until the commit, so sequences become visible in order
+    and a rollback gives its numbers back. Counters are locked in the order of their names: two
+    transactions with the same sources cannot deadlock.
+    """
+    if not outgoing:
+        return
+    counts: dict[str, int] = {}
+    for item in outgoing:
+        counts[item.source] = counts.get(item.source, 0) + 1
+    counters = await _reserve(connection, counts)
+    ids: list[int] = []
+    sequences: list[int] = []
+    for item in outgoing:
+        source_id, last = counters[item.source]
+        counters[item.source] = (source_id, last + 1)
+        ids.append(source_id)
+        sequences.append(last + 1)
+    await connection.execute(
+        _INSERT,
+        ids,
+        sequences,
+        [new_id() for _ in outgoing],
+        [item.event.event_type() for item in outgoing],
+        [item.topic for item in outgoing],
+        [item.key for item in outgoing],
+        now,
+        [item.event.schema_path() for item in outgoing],
+        [item.dataref for item in outgoing],
+        [item.traceparent for item in outgoing],
+        [item.event.encode() for item in outgoing],
+    )
+
+
+_INSERT = """
+WITH written AS (
+    INSERT INTO event (source_id, sequence, id, type, topic, key, time, dataschema, dataref,
+                       traceparent, data)
+    SELECT source_id, sequence, id, type, topic, key, $7, dataschema, dataref, traceparent, data
+    FROM unnest($1::smallint[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::uuid[],
+                $8::text[], $9::text[], $10::text[], $11::bytea[])
+         AS t(source_id, sequence, id, type, topic, key, dataschema, dataref, traceparent, data)
+)
+INSERT INTO outbox (source_id, sequence)
+SELECT source_id, sequence
+FROM unnest($1::smallint[], $2::integer[], $5::text[]) WITH ORDINALITY
+     AS t(source_id, sequence, topic, position)
+WHERE topic IS NOT NULL ORDER BY position
+"""
+
+_RESERVE = """
+UPDATE source SET last_sequence = last_sequence + $2 WHERE urn = $1
+RETURNING id, last_sequence - $2 AS last
+"""
+
+
+async def _reserve(connection: Connection, counts: dict[str, int]) -> dict[str, tuple[int, int]]:
+    reserved = {}
+    for urn in sorted(counts):
+        row = await connection.fetchrow(_RESERVE, urn, counts[urn])
+        if row is None:
+            await connection.execute(
+                "INSERT INTO source (urn) VALUES ($1) ON CONFLICT DO NOTHING", urn
+            )
+            row = await connection.fetchrow(_RESERVE, urn, counts[urn])
+        if row is None:
+            raise RuntimeError(f"no counter for source {urn}")
+        reserved[urn] = (row["id"], row["last"])
+    return reserved
+
+
+_FEED = """
+SELECT s.urn, e.sequence, e.id, e.type, e.time, e.key, e.data, e.dataschema, e.dataref, e.traceparent
+FROM event e JOIN source s ON s.id = e.source_id
+WHERE s.urn = $1 AND e.sequence > $2 ORDER BY e.sequence LIMIT $3
+"""
+
+
+async def read_feed(connection: Connection, source: str, after: int, limit: int) -> list[Envelope]:
+    """Events of one source after a sequence, oldest first.
+
+    Safe although it reads by `sequence >`: the counter's row lock is held until the commit, so no
+    lower sequence can become visible later.
+    """
+    rows = await connection.fetch(_FEED, source, after, limit)
+    return [
+        Envelope(
+            id=str(row["id"]),
+            source=row["urn"],
+            type=row["type"],
+            time=row["time"],
+            subject=str(row["key"]),
+            sequence=row["sequence"],
+            data=row["data"],
+            dataschema=row["dataschema"],
+            dataref=row["dataref"],
+            traceparent=row["traceparent"],
+        )
+        for row in rows
+    ]
+
+
+async def last_sequence(connection: Connection, source: str) -> int:
+    """Sequence of the last committed event of a source, 0 when there is none."""
+    return await connection.fetchval("SELECT last_sequence FROM source WHERE urn = $1", source) or 0
+
+
+async def pending(connection: Connection) -> int:
+    """Number of events that still have to reach Kafka."""
+    return await connection.fetchval("SELECT count(*) FROM outbox") or 0
+
+
+async def republish_everything(connection: Connection) -> int:
+    """Queue every event that belongs to a topic once more, in order; gives their number.
+
+    For a Kafka that was wiped: consumers skip by their inbox what they had handled before.
+    """
+    await connection.execute("LOCK TABLE outbox IN EXCLUSIVE MODE")
+    await connection.execute("DELETE FROM outbox")
+    status = await connection.execute(
+        "INSERT INTO outbox (source_id, sequence) SELECT source_id, sequence FROM event"
+        " WHERE topic IS NOT NULL ORDER BY source_id, sequence",
+        timeout=600,
+    )
+    return int(status.split()[-1])

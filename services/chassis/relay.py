@@ -1,0 +1,185 @@
+"""From the outbox to Kafka: one active relay per database, keyed, pipelined, without a cursor.
+
+What the outbox holds is published and then deleted; nothing is remembered in between, so a relay
+that dies anywhere only repeats. Consumers know a repeat by (source, id).
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+
+from contracts.envelope import Envelope, to_headers
+from services.chassis.db import Connection, Database
+from services.chassis.errors import TRANSIENT
+from services.chassis.kafka import KafkaAccess
+from services.chassis.metrics import Metrics
+from services.chassis.telemetry import Logger
+
+# Session lock of the active relay; any constant that no other lock of this database has.
+_RELAY_LOCK = 0x72656C61
+_CHANNEL = "outbox"
+_STANDBY_SECONDS = 1.0
+_BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
+_STOP_SECONDS_MAX = 5.0
+
+_TAKE = """
+SELECT o.position, s.urn, e.sequence, e.id, e.type, e.topic, e.key, e.time, e.dataschema, e.dataref,
+       e.traceparent, e.data
+FROM (SELECT position, source_id, sequence FROM outbox ORDER BY position LIMIT $1) o
+JOIN event e USING (source_id, sequence) JOIN source s ON s.id = o.source_id
+ORDER BY o.position
+"""
+
+
+class Relay:
+    """Publishes the outbox of one database for as long as it holds the relay lock."""
+
+    def __init__(
+        self,
+        database: Database,
+        kafka: KafkaAccess,
+        metrics: Metrics,
+        log: Logger,
+        *,
+        batch_max: int,
+        poll_seconds: float,
+        publish_timeout_seconds: float,
+    ) -> None:
+        self._database = database
+        self._kafka = kafka
+        self._metrics = metrics
+        self._log = log
+        self._batch_max = batch_max
+        self._poll_seconds = poll_seconds
+        self._publish_timeout_seconds = publish_timeout_seconds
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._task: asyncio.Task[None] | None = None
+        self._notify: asyncio.Task[None] | None = None
+        self.active = False
+        self.problem: str | None = None
+        self.progressed_at = 0.0
+
+    def start(self) -> None:
+        """Begin in the background."""
+        self.progressed_at = asyncio.get_running_loop().time()
+        self._task = asyncio.create_task(self._run(), name="relay")
+
+    async def stop(self) -> None:
+        """Publish what can still be published at once, then stop."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            _, late = await asyncio.wait({self._task}, timeout=_STOP_SECONDS_MAX)
+            for task in late:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    def ended(self) -> bool:
+        """Whether the background task has died, which only a defect can do."""
+        return self._task is not None and self._task.done() and not self._stopping
+
+    def wake(self) -> None:
+        """Tell that there is something to publish: here when active, else across processes."""
+        self._wake.set()
+        if not self.active and (self._notify is None or self._notify.done()):
+            self._notify = asyncio.create_task(self._tell_active_relay())
+
+    async def _tell_active_relay(self) -> None:
+        # A hint only: the active relay also polls.
+        with contextlib.suppress(*TRANSIENT):
+            async with self._database.connection() as connection:
+                await connection.execute(f"NOTIFY {_CHANNEL}")
+
+    async def _run(self) -> None:
+        failures = 0
+        while not self._stopping:
+            try:
+                await self._lead()
+                failures = 0
+            except TRANSIENT as error:
+                # Also what aiokafka raises for good: a new producer is made on the next round.
+                self.problem = type(error).__name__
+                self._metrics.publish_failures.inc()
+                self._log.warning("relay_interrupted", error=self.problem)
+                await asyncio.sleep(_BACKOFF_SECONDS[min(failures, len(_BACKOFF_SECONDS) - 1)])
+                failures += 1
+            finally:
+                self.active = False
+
+    async def _lead(self) -> None:
+        connection = await self._database.dedicated()
+        try:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _RELAY_LOCK):
+                self.problem = None
+                await asyncio.sleep(_STANDBY_SECONDS)
+                return
+            await connection.add_listener(_CHANNEL, lambda *_: self._wake.set())
+            producer = self._kafka.producer()
+            await asyncio.wait_for(producer.start(), self._publish_timeout_seconds)
+            try:
+                await self._drain_until_stopped(connection, producer)
+            finally:
+                await _stop_quietly(producer)
+        finally:
+            with contextlib.suppress(*TRANSIENT):
+                await connection.close(timeout=2)
+
+    async def _drain_until_stopped(
+        self, connection: Connection, producer: AIOKafkaProducer
+    ) -> None:
+        self.active = True
+        self.problem = None
+        while True:
+            self._wake.clear()
+            rows = await connection.fetch(_TAKE, self._batch_max)
+            self.progressed_at = asyncio.get_running_loop().time()
+            if rows:
+                async with asyncio.timeout(self._publish_timeout_seconds):
+                    await _publish(producer, rows)
+                await connection.execute(
+                    "DELETE FROM outbox WHERE position = ANY($1::bigint[])",
+                    [row["position"] for row in rows],
+                )
+                self._metrics.published.inc(len(rows))
+            elif self._stopping:
+                return
+            else:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+
+
+async def _publish(producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> None:
+    """Send all, then wait for all acknowledgements; raises when one of them fails."""
+    sent = [await _send(producer, row) for row in rows]
+    await asyncio.gather(*sent)
+
+
+async def _send(producer: AIOKafkaProducer, row: asyncpg.Record) -> "asyncio.Future[object]":
+    key = str(row["key"])
+    envelope = Envelope(
+        id=str(row["id"]),
+        source=row["urn"],
+        type=row["type"],
+        time=row["time"],
+        subject=key,
+        sequence=row["sequence"],
+        data=row["data"],
+        dataschema=row["dataschema"],
+        dataref=row["dataref"],
+        traceparent=row["traceparent"],
+    )
+    future: asyncio.Future[object] = await producer.send(
+        row["topic"], value=envelope.data, key=key.encode(), headers=to_headers(envelope)
+    )
+    return future
+
+
+async def _stop_quietly(producer: AIOKafkaProducer) -> None:
+    # A producer that the broker left hanging must not keep the next one from starting.
+    with contextlib.suppress(*TRANSIENT):
+        await asyncio.wait_for(producer.stop(), _STOP_SECONDS_MAX)

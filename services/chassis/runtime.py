@@ -1,0 +1,275 @@
+"""What a running service is made of, started and stopped in the right order.
+
+`Runtime` is built by a service's `app.py`, the only place that constructs; nothing connects before
+`lifespan` starts. Stop order: consumers (drain), relay (publish what is left), producers, pool.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from uuid import UUID
+
+from fastapi import APIRouter, FastAPI
+from faststream.kafka import KafkaBroker
+
+from contracts.envelope import service_source
+from contracts.event import Catalogue
+from services.chassis import journal, parked
+from services.chassis.auth import Authenticator
+from services.chassis.consumer import Handler, Processor
+from services.chassis.db import CHASSIS_MIGRATIONS, Database, migrate
+from services.chassis.errors import TRANSIENT
+from services.chassis.http import make_app
+from services.chassis.ids import Clock, utc_now
+from services.chassis.kafka import KafkaAccess
+from services.chassis.metrics import Metrics
+from services.chassis.operations import operations_router
+from services.chassis.relay import Relay
+from services.chassis.settings import ServiceSettings
+from services.chassis.subscriber import Subscription
+from services.chassis.tally import Tally
+from services.chassis.telemetry import Tracing, logger
+
+Background = Callable[[], Awaitable[None]]
+_BROKER_RETRY_SECONDS = 1.0
+
+
+class Runtime:
+    """The parts of one service process; see the module for the order of start and stop."""
+
+    def __init__(
+        self, service: str, topic: str, settings: ServiceSettings, clock: Clock = utc_now
+    ) -> None:
+        self.service = service
+        self.topic = topic
+        self.source = service_source(service)
+        self.settings = settings
+        self.clock = clock
+        self.log = logger(service)
+        self.metrics = Metrics(service)
+        self.tracing = Tracing(service, settings)
+        self.authenticator = Authenticator(settings)
+        name = f"meldpunt-{service}"
+        self.database = Database(
+            settings.database_url.get_secret_value(), settings.database_pool_max, name
+        )
+        self.kafka = KafkaAccess.of(settings, f"{name}-{settings.instance}")
+        self.relay = Relay(
+            self.database,
+            self.kafka,
+            self.metrics,
+            self.log,
+            batch_max=settings.relay_batch_max,
+            poll_seconds=settings.relay_poll_seconds,
+            publish_timeout_seconds=settings.publish_timeout_seconds,
+        )
+        self.database.on_commit = self.relay.wake
+        self.processors: list[Processor] = []
+        self._broker: KafkaBroker | None = None
+        self._subscriptions: list[Subscription] = []
+        self._background: dict[str, Background] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ready_without_broker = False
+        tally = Tally(self.database, self.source, topic, clock)
+        self.every("tally", settings.tally_seconds, tally.publish_if_changed)
+
+    def consume(
+        self,
+        handler: Handler,
+        catalogue: Catalogue,
+        *,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+        group: str | None = None,
+    ) -> Subscription:
+        """Subscribe this service to topics, or to a pattern of topics, in a consumer group."""
+        processor = Processor(
+            service=self.service,
+            source=self.source,
+            topic=self.topic,
+            database=self.database,
+            catalogue=catalogue,
+            handler=handler,
+            metrics=self.metrics,
+            tracing=self.tracing,
+            log=self.log,
+            clock=self.clock,
+            retry_seconds_max=self.settings.retry_seconds_max,
+            consecutive_defects_max=self.settings.consecutive_defects_max,
+        )
+        self.processors.append(processor)
+        subscription = Subscription(
+            self.broker,
+            processor,
+            self.log,
+            group_id=group or f"meldpunt-{self.service}",
+            topics=topics,
+            pattern=pattern,
+            batch_max=self.settings.consume_batch_max,
+            session_timeout_seconds=self.settings.session_timeout_seconds,
+            drain_seconds_max=self.settings.drain_seconds_max,
+            stuck_seconds_max=self.settings.stuck_seconds_max,
+        )
+        self._subscriptions.append(subscription)
+        return subscription
+
+    @property
+    def broker(self) -> KafkaBroker:
+        """The FastStream broker of the subscriptions; it never creates topics."""
+        if self._broker is None:
+            self._broker = KafkaBroker(
+                self.settings.kafka_bootstrap,
+                client_id=f"meldpunt-{self.service}-{self.settings.instance}",
+                allow_auto_create_topics=False,
+                acks="all",
+                enable_idempotence=True,
+                apply_types=False,
+                logger=None,
+                graceful_timeout=self.settings.drain_seconds_max,
+                security=self.kafka.faststream_security(),
+            )
+        return self._broker
+
+    def every(self, name: str, seconds: float, work: Background) -> None:
+        """Repeat work in the background; a server that is away only delays it."""
+
+        async def repeat() -> None:
+            while True:
+                await asyncio.sleep(seconds)
+                with contextlib.suppress(*TRANSIENT):
+                    await work()
+
+        self._background[name] = repeat
+
+    def background(self, name: str, work: Background) -> None:
+        """Run work from start to stop; when it ends by itself, the service is no longer live."""
+        self._background[name] = work
+
+    def ready_without_broker(self) -> None:
+        """This service does its essential work also while the broker is away (intake)."""
+        self._ready_without_broker = True
+
+    def app(
+        self, *, title: str, description: str, routers: Sequence[APIRouter], migrations: Path
+    ) -> FastAPI:
+        """The HTTP application whose lifespan is that of the whole service."""
+
+        @contextlib.asynccontextmanager
+        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+            await self._start(migrations)
+            try:
+                yield
+            finally:
+                await self._stop()
+
+        app = make_app(
+            title=title,
+            description=description,
+            public_url=self.settings.public_url,
+            routers=[*routers, operations_router(self.service)],
+            lifespan=lifespan,
+            health=self,
+            metrics=self.metrics,
+            log=self.log,
+            request_bytes_max=self.settings.request_bytes_max,
+        )
+        app.state.runtime = self
+        app.state.authenticator = self.authenticator
+        return app
+
+    async def redrive(self, parked_id: UUID) -> int:
+        """Handle a parked event again, and those behind it; gives how many were handled."""
+        done = 0
+        for processor in self.processors:
+            done += await processor.redrive(parked_id)
+            if done:
+                break
+        return done
+
+    async def _start(self, migrations: Path) -> None:
+        seconds = self.settings.startup_seconds_max
+        owner = self.settings.migration_database_url
+        if owner is not None:
+            applied = await migrate(
+                owner.get_secret_value(), [CHASSIS_MIGRATIONS, migrations], seconds
+            )
+            self.log.info("migrated", applied=applied)
+        await self.database.start(seconds)
+        self.relay.start()
+        for name, work in self._background.items():
+            self._tasks[name] = asyncio.create_task(self._run(work), name=name)
+        if self._broker is not None:
+            self._tasks["consumers"] = asyncio.create_task(self._connect(), name="consumers")
+        self.log.info("started", instance=self.settings.instance)
+
+    async def _connect(self) -> None:
+        """Start the consumers as soon as the broker answers; then wait until cancelled."""
+        broker = self.broker
+        while True:
+            try:
+                await broker.start()
+                break
+            except TRANSIENT as error:
+                self.log.warning("broker_away", error=type(error).__name__)
+                with contextlib.suppress(Exception):
+                    await broker.stop()
+                await asyncio.sleep(_BROKER_RETRY_SECONDS)
+        for subscription in self._subscriptions:
+            subscription.start()
+        await asyncio.Event().wait()
+
+    async def _run(self, work: Background) -> None:
+        await work()
+
+    async def _stop(self) -> None:
+        for name, task in self._tasks.items():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await task
+            self.log.debug("stopped", part=name)
+        for subscription in self._subscriptions:
+            await subscription.stop()
+        if self._broker is not None:
+            with contextlib.suppress(*TRANSIENT):
+                await asyncio.wait_for(self._broker.stop(), self.settings.drain_seconds_max)
+        await self.relay.stop()
+        await self.database.stop()
+        self.tracing.stop()
+        self.log.info("stopped", instance=self.settings.instance)
+
+    def live_problems(self) -> list[str]:
+        """Why this process should be restarted; empty when it makes progress."""
+        problems = [f"{name} has ended" for name, task in self._tasks.items() if task.done()]
+        if self.relay.ended():
+            problems.append("relay has ended")
+        problems += [
+            f"{s.group_id} has made no progress for {s.stuck_seconds():.0f} s"
+            for s in self._subscriptions
+            if s.stuck()
+        ]
+        return problems
+
+    async def ready_problems(self) -> list[str]:
+        """Why this process cannot do its work now; empty when it can."""
+        problems = []
+        try:
+            await self.database.ping()
+        except TRANSIENT:
+            problems.append("the database does not answer")
+        if not self._ready_without_broker:
+            for subscription in self._subscriptions:
+                if not subscription.assigned():
+                    problems.append(f"{subscription.group_id} has no partitions yet")
+                elif subscription.paused_for is not None:
+                    problems.append(f"{subscription.group_id} waits: {subscription.paused_for}")
+            if self.relay.problem is not None:
+                problems.append("the broker does not answer")
+        return problems
+
+    async def refresh_metrics(self) -> None:
+        """Read the gauges that only the database knows."""
+        with contextlib.suppress(*TRANSIENT):
+            async with self.database.connection() as connection:
+                self.metrics.outbox_pending.set(await journal.pending(connection))
+                self.metrics.parked_open.set(await parked.count_open(connection))

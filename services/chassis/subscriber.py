@@ -1,0 +1,220 @@
+"""The one way to subscribe: FastStream in batches of raw records, with our own acknowledgement.
+
+FastStream's defaults lose events (at-most-once acks, `latest`, argument-less commits). Here the
+policy is MANUAL: the offsets of exactly the handled records are committed after the database
+commit, a failed batch is read again, and a rebalance waits for the batch that is running.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from services.chassis.consumer import Processor, record_of
+from services.chassis.errors import TRANSIENT
+from services.chassis.telemetry import Logger
+
+_RETRY_SECONDS = 1.0
+_WATCH_SECONDS = 2.0
+_POLL_MS = 200
+_MAX_POLL_INTERVAL_MS = 300_000
+
+RawBatch = tuple["ConsumerRecord[bytes, bytes]", ...]
+
+
+class _Drain(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
+    """Holds a rebalance until the running batch and its offset commit are done."""
+
+    def __init__(self, subscription: "Subscription") -> None:
+        self._subscription = subscription
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        if revoked:
+            await self._subscription.wait_idle()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._subscription.note_progress()
+
+
+class Subscription:
+    """One consumer group member: topics (or a pattern) into a Processor."""
+
+    def __init__(
+        self,
+        broker: KafkaBroker,
+        processor: Processor,
+        log: Logger,
+        *,
+        group_id: str,
+        topics: Sequence[str] = (),
+        pattern: str | None = None,
+        batch_max: int,
+        session_timeout_seconds: float,
+        drain_seconds_max: float,
+        stuck_seconds_max: float,
+    ) -> None:
+        self.group_id = group_id
+        self._processor = processor
+        self._log = log
+        self._drain_seconds_max = drain_seconds_max
+        self._stuck_seconds_max = stuck_seconds_max
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._positions: dict[TopicPartition, int] = {}
+        self._progressed_at: float | None = None
+        self._behind = False
+        self._watcher: asyncio.Task[None] | None = None
+        self.paused_for: str | None = None
+        session_ms = int(session_timeout_seconds * 1000)
+        self.subscriber = broker.subscriber(
+            *topics,
+            pattern=pattern,
+            batch=True,
+            group_id=group_id,
+            max_records=batch_max,
+            batch_timeout_ms=_POLL_MS,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            session_timeout_ms=session_ms,
+            heartbeat_interval_ms=session_ms // 3,
+            max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
+            listener=_Drain(self),
+            parser=_parse_batch,
+            decoder=_decode_batch,
+        )
+        self.subscriber(self._consume)
+
+    def start(self) -> None:
+        """Begin to watch progress; the broker starts the consumer itself."""
+        self.note_progress()
+        self._watcher = asyncio.create_task(self._watch(), name=f"watch-{self.group_id}")
+
+    async def stop(self) -> None:
+        """Let the running batch finish."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+        await self.wait_idle()
+
+    async def wait_idle(self) -> None:
+        """Wait for the running batch, at most `drain_seconds_max`."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), self._drain_seconds_max)
+
+    def note_progress(self) -> None:
+        """The consumer did something that shows it is alive."""
+        self._progressed_at = asyncio.get_running_loop().time()
+
+    def assigned(self) -> bool:
+        """Whether partitions are assigned to this member."""
+        consumer = self.subscriber.consumer
+        return consumer is not None and bool(consumer.assignment())
+
+    def stuck_seconds(self) -> float:
+        """How long records have waited without any progress; 0 when nothing waits."""
+        if self._progressed_at is None or not self._behind:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._progressed_at
+
+    def stuck(self) -> bool:
+        """Whether a restart is due: records wait, the broker answers, nothing moves."""
+        return self.paused_for is None and self.stuck_seconds() > self._stuck_seconds_max
+
+    async def _consume(self, batch: RawBatch) -> None:
+        self._idle.clear()
+        try:
+            await self._processor.process([record_of(raw) for raw in batch])
+            await self._commit(batch)
+            self.paused_for = None
+            self.note_progress()
+        except TRANSIENT as error:
+            # Not parked, not skipped: the same records are read again.
+            self.paused_for = type(error).__name__
+            self._log.warning("batch_postponed", group=self.group_id, error=str(error)[:200])
+            self._rewind(batch)
+            await asyncio.sleep(_RETRY_SECONDS)
+        except BaseException:
+            self._rewind(batch)
+            raise
+        finally:
+            self._idle.set()
+
+    async def _commit(self, batch: RawBatch) -> None:
+        offsets: dict[TopicPartition, int] = {}
+        for raw in batch:
+            where = TopicPartition(raw.topic, raw.partition)
+            offsets[where] = max(offsets.get(where, 0), raw.offset + 1)
+        consumer = self.subscriber.consumer
+        if consumer is None:
+            return
+        held = consumer.assignment()
+        try:
+            await consumer.commit({tp: at for tp, at in offsets.items() if tp in held})
+        except (KafkaError, ValueError) as error:
+            # The work is committed in the database; whoever reads these again skips them.
+            self._log.warning(
+                "offsets_not_committed", group=self.group_id, error=type(error).__name__
+            )
+
+    def _rewind(self, batch: RawBatch) -> None:
+        consumer = self.subscriber.consumer
+        if consumer is None:
+            return
+        first: dict[TopicPartition, int] = {}
+        for raw in batch:
+            where = TopicPartition(raw.topic, raw.partition)
+            first[where] = min(first.get(where, raw.offset), raw.offset)
+        for where, offset in first.items():
+            if where in consumer.assignment():
+                consumer.seek(where, offset)
+
+    async def _watch(self) -> None:
+        """Compare what was read with what the broker holds, outside the consumer's own fetching."""
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            with contextlib.suppress(*TRANSIENT, AssertionError):
+                self._behind = await asyncio.wait_for(self._is_behind(), _WATCH_SECONDS * 2)
+
+    async def _is_behind(self) -> bool:
+        consumer = self.subscriber.consumer
+        if consumer is None:
+            return False
+        partitions = consumer.assignment()
+        if not partitions:
+            # Without an assignment for long, while the broker answers: as stuck as can be.
+            return bool(await consumer._client.fetch_all_metadata())  # noqa: SLF001  # no public way
+        ends = await consumer.end_offsets(partitions)
+        behind = False
+        for where, end in ends.items():
+            position = await consumer.position(where)
+            if position != self._positions.get(where):
+                self._positions[where] = position
+                self.note_progress()
+            behind = behind or position < end
+        return behind
+
+
+async def _parse_batch(batch: RawBatch) -> KafkaMessage:
+    """Wrap records without touching them: a header that is no UTF-8 must be parked, not dropped."""
+    return KafkaMessage(
+        body=b"", raw_message=batch, headers={}, batch_headers=[], consumer=_NO_CONSUMER
+    )
+
+
+async def _decode_batch(message: KafkaMessage) -> Any:
+    return message.raw_message
+
+
+class _NoConsumer:
+    """Stands where FastStream would acknowledge; we do that ourselves."""
+
+    async def commit(self) -> None: ...
+
+    def seek(self, partition: TopicPartition, offset: int) -> None: ...
+
+
+_NO_CONSUMER = _NoConsumer()

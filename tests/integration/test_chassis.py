@@ -1,0 +1,318 @@
+"""The guarantees of the chassis on real Kafka and real PostgreSQL."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.admin import AIOKafkaAdminClient
+from faststream import AckPolicy
+
+from contracts.envelope import from_headers
+from deploy.local.provision import DatabaseUrls
+from deploy.local.stack import ServerAddresses
+from services.chassis import journal, parked
+from services.chassis.errors import Rejected
+from services.chassis.ids import new_id, utc_now
+from services.chassis.journal import Outgoing
+from tests.integration.harness import SOURCE, Asked, Echoed, World, asked, send
+
+Settle = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
+
+
+async def until(check: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not await check():
+            await asyncio.sleep(0.05)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def world(
+    servers: ServerAddresses, databases: dict[str, DatabaseUrls], tmp_path: Path
+) -> AsyncIterator[World]:
+    made = World(servers, databases["audit"], tmp_path)
+    await made.prepare()
+    connection = await asyncpg.connect(made.urls.owner)
+    await connection.execute("TRUNCATE effect, inbox, outbox, parked, event, source CASCADE")
+    await connection.close()
+    yield made
+
+
+async def rows(world: World, query: str, *arguments: object) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(world.urls.application)
+    try:
+        return await connection.fetch(query, *arguments)
+    finally:
+        await connection.close()
+
+
+async def effects(world: World) -> int:
+    return (await rows(world, "SELECT count(*) AS n FROM effect"))[0]["n"]
+
+
+async def read_all(world: World, topic: str, count: int) -> list[ConsumerRecord]:
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=world.servers.kafka_bootstrap, auto_offset_reset="earliest"
+    )
+    await consumer.start()
+    found: list[ConsumerRecord] = []
+    try:
+        async with asyncio.timeout(20):
+            while len(found) < count:
+                for batch in (await consumer.getmany(timeout_ms=200)).values():
+                    found += batch
+    finally:
+        await consumer.stop()
+    return found
+
+
+async def test_each_event_has_its_effect_once_and_is_published_in_order(world: World) -> None:
+    cases = [uuid4() for _ in range(20)]
+    envelopes = [asked(case, n) for n in range(50) for case in cases]
+    async with world.probe().running(world.migrations) as probe:
+        await send(world.servers.kafka_bootstrap, world.topic_in, envelopes + envelopes)
+
+        async def published() -> bool:
+            pending = await rows(world, "SELECT count(*) AS n FROM outbox")
+            return await effects(world) == 1000 and pending[0]["n"] == 0
+
+        await until(published)
+        assert len(probe.seen) == 1000
+    found = await read_all(world, world.topic_out, 1000)
+    by_case: dict[str, list[int]] = {}
+    for record in found:
+        envelope = from_headers(record.headers, record.value)
+        by_case.setdefault(envelope.subject, []).append(Echoed.parse(envelope.data).number)
+    assert set(by_case) == {str(case) for case in cases}
+    assert all(numbers == list(range(50)) for numbers in by_case.values())
+    sequences = sorted(from_headers(r.headers, r.value).sequence for r in found)
+    assert sequences == list(range(1, 1001))
+
+
+async def test_sequences_have_no_hole_with_concurrent_writers_that_roll_back(world: World) -> None:
+    pool = await asyncpg.create_pool(world.urls.application, min_size=8, max_size=8)
+
+    async def write(number: int) -> None:
+        async with pool.acquire() as connection:
+            with contextlib.suppress(ZeroDivisionError):
+                async with connection.transaction():
+                    event = Outgoing(Echoed(number=number), new_id(), world.topic_out, SOURCE)
+                    await journal.append(connection, [event, event], utc_now())
+                    if number % 3 == 0:
+                        raise ZeroDivisionError
+
+    try:
+        await asyncio.gather(*(write(n) for n in range(300)))
+    finally:
+        await pool.close()
+    found = [r["sequence"] for r in await rows(world, "SELECT sequence FROM event ORDER BY 1")]
+    assert found == list(range(1, 401))
+
+
+async def test_a_poison_event_is_parked_and_holds_back_only_its_own_case(world: World) -> None:
+    sick, healthy = uuid4(), uuid4()
+    envelopes = [
+        asked(sick, 0),
+        asked(sick, 1, mood="bad"),
+        asked(sick, 2),
+        asked(healthy, 0),
+        asked(healthy, 1),
+    ]
+    async with world.probe().running(world.migrations) as probe:
+        await send(world.servers.kafka_bootstrap, world.topic_in, envelopes)
+
+        async def settled() -> bool:
+            waiting = await rows(world, "SELECT count(*) AS n FROM parked")
+            return await effects(world) == 3 and waiting[0]["n"] == 2
+
+        await until(settled)
+        async with probe.runtime.database.connection() as connection:
+            first, behind = await parked.listing(connection, 10)
+        assert (first.reason, behind.reason) == ("defect", "behind-parked")
+        assert "bad" not in first.problem
+        with pytest.raises(ValueError, match="a defect"):
+            await probe.runtime.redrive(first.id)
+        await _heal(world, first.id)
+        assert await probe.runtime.redrive(behind.id) == 2
+        assert await effects(world) == 5
+        assert probe.seen[-2:] == [1, 2]
+        assert await probe.runtime.redrive(first.id) == 0
+    kinds = [r["type"] for r in await rows(world, "SELECT type FROM event ORDER BY sequence")]
+    assert sum("event-parked" in kind for kind in kinds) == 2
+    assert sum("event-redriven" in kind for kind in kinds) == 2
+
+
+async def _heal(world: World, parked_id: UUID) -> None:
+    healed = Asked(number=1).encode()
+    await rows(world, "UPDATE parked SET value = $2 WHERE id = $1", parked_id, healed)
+
+
+async def test_what_cannot_be_read_is_parked_with_its_reason(world: World) -> None:
+    case = uuid4()
+    unknown = asked(case, 1, type_="nl.sociale-veiligheid.meldingen.test-asked.v2")
+    async with world.probe().running(world.migrations) as probe:
+        await send(world.servers.kafka_bootstrap, world.topic_in, [unknown])
+        producer = AIOKafkaProducer(bootstrap_servers=world.servers.kafka_bootstrap)
+        await producer.start()
+        await producer.send_and_wait(world.topic_in, b"no event at all", key=b"k1")
+        await producer.send_and_wait(
+            world.topic_in, b"{}", key=b"k2", headers=[("ce_id", b"\xff\xfe")]
+        )
+        await producer.send_and_wait(world.topic_in, None, key=b"k3")
+        await producer.stop()
+        await send(world.servers.kafka_bootstrap, world.topic_in, [asked(uuid4(), 7)])
+
+        async def settled() -> bool:
+            waiting = await rows(world, "SELECT count(*) AS n FROM parked")
+            return await effects(world) == 1 and waiting[0]["n"] == 4
+
+        await until(settled)
+        async with probe.runtime.database.connection() as connection:
+            listing = await parked.listing(connection, 10)
+        reasons = sorted(row.reason.value for row in listing)
+        assert reasons == ["unknown-version", "unreadable", "unreadable", "unreadable"]
+        version = next(row for row in listing if row.reason == "unknown-version")
+        with pytest.raises(Rejected, match="version"):
+            await probe.runtime.redrive(version.id)
+
+
+async def test_many_defects_in_a_row_stop_the_consumer_instead_of_parking_the_stream(
+    world: World,
+) -> None:
+    envelopes = [asked(uuid4(), n) for n in range(60)]
+    probe = world.probe(consecutive_defects_max=10, retry_seconds_max=0.2)
+    probe.broken = True
+    async with probe.running(world.migrations):
+        await send(world.servers.kafka_bootstrap, world.topic_in, envelopes)
+
+        async def braked() -> bool:
+            return probe.subscription.paused_for is not None
+
+        await until(braked)
+        assert "waits" in " ".join(await probe.runtime.ready_problems())
+        probe.broken = False
+
+        async def drained() -> bool:
+            waiting = await rows(world, "SELECT count(*) AS n FROM parked")
+            return await effects(world) + waiting[0]["n"] == 60
+
+        await until(drained)
+        assert 10 <= 60 - await effects(world) <= 30
+
+
+async def test_a_rebalance_waits_for_the_running_batch(world: World) -> None:
+    envelopes = [asked(uuid4(), n) for n in range(400)]
+    first = world.probe(instance="1", consume_batch_max=20)
+    inner = first.handle
+
+    async def slow(connection: asyncpg.Connection, received: list[object]) -> None:
+        await inner(connection, received)  # type: ignore[arg-type]
+        await asyncio.sleep(0.3)
+
+    first.runtime.processors[0]._handler = slow  # type: ignore[assignment]
+    second = world.probe(instance="2", consume_batch_max=20)
+    async with first.running(world.migrations):
+        await until(_assigned(first))
+        await send(world.servers.kafka_bootstrap, world.topic_in, envelopes)
+        await asyncio.sleep(0.5)
+        async with second.running(world.migrations):
+            await until(_assigned(second))
+
+            async def done() -> bool:
+                return await effects(world) == 400
+
+            await until(done, 60)
+    assert sorted(first.seen + second.seen) == list(range(400))
+    assert second.seen
+
+
+def _assigned(probe: object) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        return probe.subscription.assigned()  # type: ignore[attr-defined]
+
+    return check
+
+
+async def test_cut_database_connections_cost_nothing(world: World) -> None:
+    envelopes = [asked(uuid4(), n) for n in range(2000)]
+    async with world.probe(consume_batch_max=50).running(world.migrations):
+        await send(world.servers.kafka_bootstrap, world.topic_in, envelopes)
+        admin = await asyncpg.connect(world.servers.postgres_admin_url)
+        name = world.urls.application.rsplit("/", 1)[-1].split("?")[0]
+        for _ in range(8):
+            await admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1"
+                " AND pid <> pg_backend_pid()",
+                name,
+            )
+            await asyncio.sleep(0.15)
+        await admin.close()
+
+        async def done() -> bool:
+            pending = await rows(world, "SELECT count(*) AS n FROM outbox")
+            return await effects(world) == 2000 and pending[0]["n"] == 0
+
+        await until(done, 60)
+    assert not await rows(world, "SELECT 1 FROM parked")
+
+
+async def test_wiped_topics_are_rebuilt_from_postgresql(world: World) -> None:
+    cases = [uuid4() for _ in range(10)]
+    envelopes = [asked(case, n) for n in range(10) for case in cases]
+    async with world.probe().running(world.migrations):
+        await send(world.servers.kafka_bootstrap, world.topic_in, envelopes)
+
+        async def published() -> bool:
+            pending = await rows(world, "SELECT count(*) AS n FROM outbox")
+            return await effects(world) == 100 and pending[0]["n"] == 0
+
+        await until(published)
+    before = {
+        (e := from_headers(r.headers, r.value)).id: e.data
+        for r in await read_all(world, world.topic_out, 100)
+    }
+    admin = AIOKafkaAdminClient(bootstrap_servers=world.servers.kafka_bootstrap)
+    await admin.start()
+    await admin.delete_topics([world.topic_out])
+
+    async def gone() -> bool:
+        return world.topic_out not in await admin.list_topics()
+
+    await until(gone)
+    await admin.close()
+    await world.prepare()
+    async with world.probe().running(world.migrations) as probe:
+        async with probe.runtime.database.transaction() as connection:
+            assert await journal.republish_everything(connection) == 100
+        after = await read_all(world, world.topic_out, 100)
+    assert {(e := from_headers(r.headers, r.value)).id: e.data for r in after} == before
+
+
+async def test_only_one_relay_of_two_is_active_and_the_other_takes_over(world: World) -> None:
+    async def active(probe: object) -> bool:
+        return probe.runtime.relay.active  # type: ignore[attr-defined]
+
+    first, second = world.probe(instance="1"), world.probe(instance="2")
+    async with first.running(world.migrations):
+        await until(lambda: active(first))
+        async with second.running(world.migrations):
+            await asyncio.sleep(1.5)
+            assert not second.runtime.relay.active
+            await first.runtime.relay.stop()
+            first.runtime.relay.active = False
+            await until(lambda: active(second), 10)
+
+
+async def test_subscribers_are_safe_by_construction(world: World) -> None:
+    probe = world.probe()
+    for subscriber in probe.runtime.broker.subscribers:
+        assert subscriber.ack_policy is AckPolicy.MANUAL
+        assert subscriber.group_id == world.group
+        arguments = subscriber._connection_args
+        assert arguments["auto_offset_reset"] == "earliest"
+        assert arguments["enable_auto_commit"] is False

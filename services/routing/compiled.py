@@ -1,0 +1,388 @@
+"""The register in the form that decides fast: a bit per rule or competence, a look-up per answer.
+
+Compiling happens once per register version; a compiled register is never changed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from contracts.routing import HandlingLimits, Term
+from contracts.situation import UNKNOWN, Accused, Flag, Kind, Reporter, Sector, Subject, Urgency
+from services.routing.domain import (
+    Loket,
+    Match,
+    Organisation,
+    Register,
+    RegisterTerm,
+    Rule,
+    register_hash,
+)
+
+FIELDS = ("sector", "reporter", "kind", "subject", "accused")
+ANSWERS: dict[str, tuple[str, ...]] = {
+    "sector": tuple(Sector),
+    "reporter": tuple(Reporter),
+    "kind": tuple(Kind),
+    "subject": tuple(Subject),
+    "accused": tuple(Accused),
+}
+
+
+class Facts(NamedTuple):
+    """A situation as rules see it: flags as bits, kind after standing, accused never `unknown`."""
+
+    sector: str
+    reporter: str
+    kind: str
+    subject: str
+    accused: str
+    affiliation: str
+    flags: int
+
+
+FLAG_BIT: dict[Flag, int] = {flag: 1 << index for index, flag in enumerate(Flag)}
+
+
+def flag_bits(flags: tuple[Flag, ...]) -> int:
+    """The flags as one number."""
+    bits = 0
+    for flag in flags:
+        bits |= FLAG_BIT[flag]
+    return bits
+
+
+class MatchTable:
+    """Many `Match` conditions at once: `select` gives the bits of those that hold."""
+
+    __slots__ = ("_all", "_by_answer", "_forbids", "_needs")
+
+    def __init__(self, matches: tuple[Match, ...]) -> None:
+        self._all = (1 << len(matches)) - 1
+        answers = {
+            **ANSWERS,
+            "affiliation": tuple(sorted({v for m in matches for v in m.affiliation})),
+        }
+        self._by_answer: list[tuple[dict[str, int], int]] = []
+        for field, values in answers.items():
+            unconditional = _bits(not getattr(match, field) for match in matches)
+            table = {
+                value: unconditional | _bits(value in getattr(match, field) for match in matches)
+                for value in values
+            }
+            self._by_answer.append((table, unconditional))
+        self._needs = [
+            (FLAG_BIT[f], ~_bits(f in m.flags for m in matches))
+            for f in Flag
+            if any(f in m.flags for m in matches)
+        ]
+        self._forbids = [
+            (FLAG_BIT[f], ~_bits(f in m.not_flags for m in matches))
+            for f in Flag
+            if any(f in m.not_flags for m in matches)
+        ]
+
+    def select(self, facts: Facts) -> int:
+        """Bits of the conditions that hold."""
+        bits = self._all
+        for answer, (table, unconditional) in zip(facts, self._by_answer, strict=False):
+            bits &= table.get(answer, unconditional)  # type: ignore[call-overload]
+        flags = facts.flags
+        for flag, kept in self._needs:
+            if not flags & flag:
+                bits &= kept
+        for flag, kept in self._forbids:
+            if flags & flag:
+                bits &= kept
+        return bits
+
+
+def indices(bits: int) -> list[int]:
+    """Positions of the set bits, lowest first."""
+    found = []
+    while bits:
+        low = bits & -bits
+        found.append(low.bit_length() - 1)
+        bits ^= low
+    return found
+
+
+def _bits(values: Iterable[bool]) -> int:
+    total = 0
+    for index, value in enumerate(values):
+        if value:
+            total |= 1 << index
+    return total
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One competence of one organisation: the answers it takes, and what each kind becomes there."""
+
+    organisation: int
+    answers: dict[str, frozenset[str]]
+    kinds: dict[str, Kind]
+
+
+@dataclass(frozen=True, slots=True)
+class LoketTable:
+    """A loket with its limits as sets; `None` is no limit."""
+
+    id: str
+    limits: tuple[tuple[str, frozenset[str]], ...]
+    kinds: frozenset[str] | None
+    accused_when: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An organisation ready for deciding; `bits` are its competence blocks."""
+
+    id: str
+    index: int
+    name: str
+    contact: str | None
+    bits: int
+    show_only: bool
+    silent: bool
+    requires_affiliation: bool
+    requires_flags: int
+    accused_when: frozenset[str]
+    second_choice: frozenset[str]
+    escalates_to: tuple[str, ...]
+    loketten: dict[str, LoketTable]
+    order: MatchTable | None
+    orders: tuple[tuple[str, ...], ...]
+
+
+Candidate = tuple[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """A rule with its parties split in organisation and loket; AFFILIATION is looked up."""
+
+    rule: Rule
+    primary: Candidate
+    also: tuple[Candidate, ...]
+    never_via: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A flag that follows; the age condition is already part of the numbers."""
+
+    bit: int
+    max_age_years: int | None
+    unknown_age_counts: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRegister:
+    """Everything `decide` reads; build it with `compile_register`."""
+
+    register: Register
+    hash: str
+    parties: tuple[Party, ...]
+    by_id: dict[str, Party]
+    blocks: tuple[Block, ...]
+    masks: tuple[dict[str, int], ...]
+    rules: tuple[CompiledRule, ...]
+    rule_table: MatchTable
+    derived: tuple[Derived, ...]
+    derived_table: MatchTable
+    duty_table: MatchTable
+    line_table: MatchTable
+    term_table: MatchTable
+    terms: tuple[Term, ...]
+    steps: dict[str, tuple[frozenset[str], int]]
+    standing: dict[tuple[str, str], int]
+    floors: tuple[tuple[int, int], ...]
+    limits: dict[Urgency, HandlingLimits]
+    committees: frozenset[str]
+
+
+URGENCIES = tuple(Urgency)
+# Never met: for register entries that are selected in another way.
+_NEVER = Match(flags=tuple(Flag), not_flags=tuple(Flag))
+
+
+def compile_register(register: Register) -> CompiledRegister:
+    """Builds the deciding form of a register that `load_register` accepted."""
+    blocks = tuple(b for i, o in enumerate(register.organisations) for b in _blocks(i, o))
+    parties = tuple(_party(i, o, blocks) for i, o in enumerate(register.organisations))
+    return CompiledRegister(
+        register=register,
+        hash=register_hash(register),
+        parties=parties,
+        by_id={party.id: party for party in parties},
+        blocks=blocks,
+        masks=tuple(_mask(field, blocks) for field in FIELDS),
+        rules=tuple(_rule(rule) for rule in register.routing_rules),
+        rule_table=MatchTable(tuple(rule.match for rule in register.routing_rules)),
+        derived=tuple(
+            Derived(FLAG_BIT[d.flag], d.max_age_years, d.unknown_age_counts)
+            for d in register.derived_flags
+        ),
+        derived_table=MatchTable(tuple(d.match for d in register.derived_flags)),
+        duty_table=MatchTable(tuple(d.match for d in register.duties)),
+        line_table=MatchTable(tuple(line.match for line in register.help_lines)),
+        term_table=MatchTable(tuple(t.match or _NEVER for t in register.terms)),
+        terms=tuple(_term(t) for t in register.terms),
+        steps=_steps(register),
+        standing={(r, s.from_): i for i, s in enumerate(register.standing) for r in s.reporters},
+        floors=tuple(
+            (flag_bits(f.flags), URGENCIES.index(f.urgency)) for f in register.urgency_floor
+        ),
+        limits={
+            urgency: HandlingLimits(
+                received_within_minutes=t.received_within_minutes,
+                accepted_within_minutes=t.accepted_within_minutes,
+            )
+            for urgency, t in register.handling_terms.items()
+        },
+        committees=frozenset(o.id for o in register.organisations if o.requires_affiliation),
+    )
+
+
+def _blocks(index: int, organisation: Organisation) -> list[Block]:
+    rows = []
+    for extra in (None, *organisation.also_competent):
+        answers = {}
+        for field, plural in (
+            ("sector", "sectors"),
+            ("reporter", "reporters"),
+            ("subject", "subjects"),
+            ("accused", "accused"),
+        ):
+            listed = getattr(extra, plural) if extra else None
+            listed = getattr(organisation, plural) if listed is None else listed
+            answers[field] = frozenset(
+                str(v) for v in (set(ANSWERS[field]) - {UNKNOWN} if listed is None else listed)
+            )
+        taken = extra.kinds if extra and extra.kinds is not None else organisation.kinds
+        kinds = {str(c.from_): Kind(c.to) for c in organisation.converts if c.to in taken}
+        kinds |= {str(kind): kind for kind in taken}
+        # An unknown wish becomes a question or a report, never a complaint.
+        gentle = next((kind for kind in (Kind.HULPVRAAG, Kind.MELDING) if kind in taken), None)
+        if gentle is not None:
+            kinds[UNKNOWN] = gentle
+        rows.append(Block(index, {**answers, "kind": frozenset(kinds)}, kinds))
+    return rows
+
+
+def _mask(field: str, blocks: tuple[Block, ...]) -> dict[str, int]:
+    """Per answer the blocks that take it; an unknown answer is taken where every answer would be."""
+    known = [value for value in ANSWERS[field] if value != UNKNOWN]
+    mask = {
+        str(value): _bits(value in block.answers[field] for block in blocks)
+        for value in ANSWERS[field]
+    }
+    if field == "kind":
+        return mask
+    if field == "accused":
+        # The lists have a word of their own for a person whom nobody can name.
+        return {**mask, UNKNOWN: mask[Accused.ONBEKEND]}
+    return {**mask, UNKNOWN: _bits(_takes_any(block, field, known, blocks) for block in blocks)}
+
+
+def _takes_any(block: Block, field: str, known: list[str], blocks: tuple[Block, ...]) -> bool:
+    """Whether the organisation takes every answer to `field` wherever this block holds."""
+    others = [f for f in FIELDS if f != field]
+    wider = [
+        b
+        for b in blocks
+        if b.organisation == block.organisation
+        and all(b.answers[f] >= block.answers[f] for f in others)
+    ]
+    return all(any(value in b.answers[field] for b in wider) for value in known)
+
+
+def _party(index: int, organisation: Organisation, blocks: tuple[Block, ...]) -> Party:
+    channels = organisation.channels
+    return Party(
+        id=organisation.id,
+        index=index,
+        name=organisation.name.split(" (")[0],
+        contact=channels.phone or channels.web,
+        bits=_bits(block.organisation == index for block in blocks),
+        show_only=organisation.referral_mode == "show_only",
+        silent=organisation.feedback == "geen",
+        requires_affiliation=organisation.requires_affiliation,
+        requires_flags=flag_bits(organisation.requires_flags),
+        accused_when=frozenset(organisation.accused_when),
+        second_choice=frozenset(
+            organisation.second_choice.accused if organisation.second_choice else ()
+        ),
+        escalates_to=organisation.escalates_to,
+        loketten={loket.id: _loket(loket) for loket in organisation.loketten},
+        order=MatchTable(tuple(o.match for o in organisation.loket_order))
+        if organisation.loket_order
+        else None,
+        orders=tuple(o.order for o in organisation.loket_order),
+    )
+
+
+def _loket(loket: Loket) -> LoketTable:
+    named = (("sector", loket.sectors), ("reporter", loket.reporters), ("subject", loket.subjects))
+    return LoketTable(
+        id=loket.id,
+        limits=tuple(
+            (field, frozenset(str(v) for v in values))
+            for field, values in named
+            if values is not None
+        ),
+        kinds=None if loket.kinds is None else frozenset(loket.kinds),
+        accused_when=frozenset(loket.accused_when),
+    )
+
+
+def _candidate(party: str) -> Candidate:
+    organisation, _, loket = party.partition("/")
+    return organisation, loket or None
+
+
+def _rule(rule: Rule) -> CompiledRule:
+    return CompiledRule(
+        rule,
+        _candidate(rule.primary),
+        tuple(_candidate(p) for p in rule.also),
+        frozenset(rule.never_via),
+    )
+
+
+def _term(term: RegisterTerm) -> Term:
+    length = f"{term.length} {term.unit}" + (f" (+{term.extend})" if term.extend else "")
+    return Term(
+        term=term.id,
+        organisation=term.organisation,
+        length=length,
+        starts=term.starts,
+        source=term.src,
+        to_verify=term.to_verify,
+    )
+
+
+def _steps(register: Register) -> dict[str, tuple[frozenset[str], int]]:
+    """Per step that somebody may have tried: the parties tried, and the flags that follow."""
+    steps: dict[str, tuple[frozenset[str], int]] = {}
+    for organisation in register.organisations:
+        steps[organisation.id] = (
+            frozenset({organisation.id}),
+            flag_bits(organisation.implies_flags),
+        )
+    register_ids = frozenset(steps)
+    for organisation in register.organisations:
+        for loket in organisation.loketten:
+            tried = {f"{organisation.id}/{loket.id}"}
+            flags = flag_bits(loket.implies_flags)
+            if flags and not organisation.loket_order:
+                # Its general desk answered for the organisation: nothing is left there to try.
+                tried.add(organisation.id)
+            steps[f"{organisation.id}/{loket.id}"] = (frozenset(tried), flags)
+            if loket.id not in register_ids:
+                known, more = steps.get(loket.id, (frozenset(), 0))
+                steps[loket.id] = (known | tried, more | flags)
+    for alias, party in register.step_aliases.items():
+        steps.setdefault(alias, steps[party])
+    return steps

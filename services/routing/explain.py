@@ -1,0 +1,55 @@
+"""The decision in words that a person reads: Dutch, level B1."""
+
+from contracts.routing import Mode
+from contracts.situation import Kind, Urgency
+from services.routing.domain import Decision
+
+KIND_WORDS = {
+    Kind.MELDING: "een melding",
+    Kind.KLACHT: "een klacht",
+    Kind.HULPVRAAG: "een vraag om hulp",
+    Kind.UNKNOWN: "een melding",
+}
+URGENCY_WORDS = {Urgency.ACUUT: "nu", Urgency.SPOED: "spoed", Urgency.NORMAAL: "gewoon"}
+MODE_WORDS = {
+    Mode.REFER: "doorgestuurd naar",
+    Mode.SIGNAL: "als signaal naar",
+    Mode.SHOW: "zelf contact met",
+    Mode.DESK: "blijft bij",
+}
+
+
+def explain_citizen(decision: Decision) -> str:
+    """One to three sentences: why this party, what happens now, and what became of a complaint."""
+    sentences = [decision.why, _what_happens(decision)]
+    conversion = _conversion(decision)
+    if conversion is not None:
+        sentences.append(conversion)
+    return " ".join(sentences)
+
+
+def explain_line(decision: Decision) -> str:
+    """One line for a table: party, how, urgency, rule."""
+    also = f"; ook: {', '.join(decision.also)}" if decision.also else ""
+    return f"{MODE_WORDS[decision.mode]} {decision.party} ({URGENCY_WORDS[decision.urgency]}, regel {decision.rule}){also}"
+
+
+def _what_happens(decision: Decision) -> str:
+    contact = f" ({decision.contact})" if decision.contact else ""
+    match decision.mode:
+        case Mode.SHOW:
+            return f"Neem zelf contact op met {decision.primary_name}{contact}; wij sturen niets door en houden uw zaak bij ons."
+        case Mode.SIGNAL:
+            return f"{decision.primary_name} laat ons niet weten wat ermee gebeurt; daarom houden wij uw zaak en vragen wij u of u geholpen bent."
+        case Mode.DESK:
+            return "Een medewerker van het meldpunt neemt uw zaak op en zegt u wie de volgende stap zet."
+        case Mode.REFER:
+            return f"Wij sturen uw zaak naar {decision.primary_name}, en houden hem bij ons tot die partij hem aanneemt."
+
+
+def _conversion(decision: Decision) -> str | None:
+    if decision.kind in (decision.kind_at_primary, Kind.UNKNOWN):
+        return None
+    if decision.conversion_why is not None:
+        return decision.conversion_why
+    return f"Deze partij behandelt dit als {KIND_WORDS[decision.kind_at_primary]}; dat kunt u later weer veranderen."

@@ -1,4 +1,4 @@
-"""Events that audit publishes on `meldpunt.audit`: until the proof deepens, those of its own work."""
+"""Events that audit publishes on `meldpunt.audit`, next to those of `contracts.operations`."""
 
 from contracts.event import Event
 

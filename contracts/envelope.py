@@ -112,7 +112,7 @@ def to_structured(event: Envelope) -> dict[str, object]:
 
 
 def from_headers(headers: Iterable[Header], value: bytes | None) -> Envelope:
-    """Read a Kafka record; raises EnvelopeInvalid, which names what is wrong but not the content."""
+    """Read a Kafka record; raises EnvelopeInvalid, which names what is wrong, not the content."""
     try:
         named = {k[3:].lower(): v.decode() for k, v in headers if k[:3].lower() == "ce_"}
     except UnicodeDecodeError as error:

@@ -30,8 +30,13 @@ class Event(BaseModel):
 
     @classmethod
     def schema_path(cls) -> str:
-        """Path of the JSON Schema below `contracts/`, also the `dataschema` attribute."""
+        """Path of the JSON Schema below `contracts/`."""
         return f"schemas/{cls.event_name}.v{cls.event_version}.json"
+
+    @classmethod
+    def schema_urn(cls) -> str:
+        """Name of the JSON Schema: its `$id` and the `dataschema` attribute, which is a URI."""
+        return f"urn:meldpunt:schema:{cls.event_name}.v{cls.event_version}"
 
     @classmethod
     def parse(cls, data: bytes) -> Self:

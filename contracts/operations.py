@@ -1,5 +1,7 @@
-"""Events that every service publishes about its own work, on its own topic, so that audit can count
-from the topics alone what waits, what was parked and what is missing."""
+"""Events that every service publishes about its own work, on its own topic.
+
+With them audit can count from the topics alone what waits, what was parked and what is missing.
+"""
 
 from datetime import datetime
 from enum import StrEnum
@@ -53,8 +55,10 @@ class EventRedriven(Event):
 
 
 class TallyPublished(Event):
-    """How many events the source had published before this one, so that also a missing last event
-    shows. `through_sequence` is the sequence just before the tally's own."""
+    """How many events the source had published before this one.
+
+    So a missing last event shows too. `through_sequence` is the sequence just before its own.
+    """
 
     event_name: ClassVar[str] = "tally-published"
 

@@ -1,4 +1,4 @@
-"""Events that referral publishes on `meldpunt.referral`, on partner feeds, and the answers it reads.
+"""Events of referral, on `meldpunt.referral` and partner feeds, and the answers it reads.
 
 Every event of the main topic says who holds the case after it and who acts next by when (P2, P3).
 """
@@ -96,7 +96,7 @@ class _CaseEvent(Event):
 
 
 class ReferralOffered(_CaseEvent):
-    """An organisation was asked to take the case; `attempt` is the fencing token of this referral."""
+    """An organisation was asked to take the case; `attempt` is the fencing token."""
 
     event_name: ClassVar[str] = "referral-offered"
 
@@ -131,7 +131,11 @@ class CaseAtDesk(_CaseEvent):
 
 
 class RedecisionRequested(_CaseEvent):
-    """Routing is asked to decide again without those excluded; the first receipt keeps counting."""
+    """Routing is asked to decide again without those excluded; the first receipt keeps counting.
+
+    `decision_number` is the number of the decision asked for: one more than the last one of the
+    case. `reason` is a code of DeclineReason, or `term-expired`.
+    """
 
     event_name: ClassVar[str] = "redecision-requested"
 
@@ -141,7 +145,7 @@ class RedecisionRequested(_CaseEvent):
 
 
 class ReferralOffer(Event):
-    """What a partner gets on its own feed: the situation and a reference to the content, no content.
+    """What a partner gets on its feed: the situation and a reference to the content, no content.
 
     Answer within `received_by` and `accepted_by`. Fetch the content with the capability that
     `POST /v1/referrals/{referralId}/content-capabilities` gives to the organisation of the offer.
@@ -166,7 +170,7 @@ class ReferralOffer(Event):
 
 
 class ReferralWithdrawn(Event):
-    """The referral is no longer the partner's: it expired, was cancelled or another party holds it."""
+    """The referral is no longer the partner's: expired, cancelled, or another party holds it."""
 
     event_name: ClassVar[str] = "referral-withdrawn"
 

@@ -13,8 +13,10 @@ from contracts.situation import Kind, LoketId, OrganisationId, Situation, Urgenc
 
 
 class Mode(StrEnum):
-    """What happens with the case: a referral, a signal (the party reports nothing back), a party
-    that is only shown, or the desk."""
+    """What happens with the case.
+
+    A referral, a signal (the party reports nothing back), a party that is only shown, or the desk.
+    """
 
     REFER = "refer"
     SIGNAL = "signal"

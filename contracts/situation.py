@@ -36,7 +36,7 @@ class Sector(StrEnum):
 
 
 class Reporter(StrEnum):
-    """In which capacity somebody reports; `derde` is a grandparent, neighbour, class mate or witness."""
+    """Capacity of the reporter; `derde` is a grandparent, neighbour, class mate or witness."""
 
     LEERLING_PO = "leerling_po"
     LEERLING_VO = "leerling_vo"
@@ -91,7 +91,7 @@ class Subject(StrEnum):
 
 
 class Accused(StrEnum):
-    """Whom the report is about; `onbekend` is a person whom nobody knows, `unknown` an answer not given."""
+    """Whom it is about; `onbekend` is a person nobody knows, `unknown` an answer not given."""
 
     LEERLING = "leerling"
     PERSONEEL = "personeel"

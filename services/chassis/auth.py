@@ -109,7 +109,7 @@ class JwksSource:
 
 
 class Authenticator:
-    """Checks tokens; remembers checked ones until they expire, because RSA costs more than a look."""
+    """Checks tokens; remembers checked ones until they expire, because RSA costs more."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._issuer = settings.auth_issuer

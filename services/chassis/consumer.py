@@ -75,7 +75,9 @@ class Processor:
         clock: Clock,
         retry_seconds_max: float,
         consecutive_defects_max: int,
+        ordered: bool = True,
     ) -> None:
+        self._ordered = ordered
         self._service = service
         self._source = source
         self._topic = topic
@@ -162,7 +164,7 @@ class Processor:
             await self._in_one_transaction(items)
         except TRANSIENT:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # a defect must park one event, not stop all
             if len(items) == 1:
                 await self._park_alone(items[0], error)
                 return
@@ -184,8 +186,8 @@ class Processor:
                     fresh.append(self._traced(item, works))
             if fresh:
                 await self._handler(connection, fresh)
-            for item in unfit:
-                await self._park(connection, item)
+            for rest in unfit:
+                await self._park(connection, rest)
         for work in works:
             work.end()
         self._metrics.events.labels("handled").inc(len(fresh))
@@ -203,19 +205,23 @@ class Processor:
         self, connection: Connection, items: Sequence[Received | Unfit]
     ) -> tuple[list[Received], list[Unfit]]:
         """Separate what can be handled from what must be parked, also behind a parked event."""
-        keys = {item.record.key for item in items if item.record.key is not None}
-        blocked = await parked.blocked_keys(connection, sorted(keys))
+        blocked: set[str] = set()
+        if self._ordered:
+            keys = {item.record.key for item in items if item.record.key is not None}
+            blocked = await parked.blocked_keys(connection, sorted(keys))
         fit: list[Received] = []
         unfit: list[Unfit] = []
         for item in items:
-            if isinstance(item, Received) and item.record.key not in blocked:
+            if isinstance(item, Unfit):
+                unfit.append(item)
+            elif item.record.key in blocked:
+                problem = "an earlier event of this case is parked; re-drive that one"
+                reason = ParkReason.BEHIND_PARKED
+                unfit.append(Unfit(item.record, reason, problem, item.envelope))
+            else:
                 fit.append(item)
                 continue
-            if isinstance(item, Received):
-                problem = "an earlier event of this case is parked; re-drive that one"
-                item = Unfit(item.record, ParkReason.BEHIND_PARKED, problem, item.envelope)  # noqa: PLW2901
-            unfit.append(item)
-            if item.record.key is not None:
+            if self._ordered and item.record.key is not None:
                 blocked.add(item.record.key)
         return fit, unfit
 

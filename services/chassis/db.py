@@ -5,18 +5,14 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import asyncpg
 
 from services.chassis.errors import TRANSIENT, Unavailable
 
-if TYPE_CHECKING:
-    Connection = asyncpg.Connection[asyncpg.Record]
-    Pool = asyncpg.Pool[asyncpg.Record]
-else:
-    Connection = asyncpg.Connection
-    Pool = asyncpg.Pool
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 CHASSIS_MIGRATIONS = Path(__file__).parent / "migrations"
 ACQUIRE_SECONDS_MAX = 5.0
@@ -78,16 +74,15 @@ class Database:
         except TRANSIENT as error:
             raise Unavailable("the database does not answer") from error
         try:
-            yield connection  # type: ignore[misc]  # the proxy has the connection's interface
+            yield connection
         finally:
             await self._pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection in a transaction: commits on success, then calls `on_commit`."""
-        async with self.connection() as connection:
-            async with connection.transaction():
-                yield connection
+        async with self.connection() as connection, connection.transaction():
+            yield connection
         self.on_commit()
 
     async def ping(self) -> None:

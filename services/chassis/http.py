@@ -31,6 +31,12 @@ _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 ]
+_PROBLEM_RESPONSES = {
+    "400": "Bad input",
+    "401": "No valid token",
+    "403": "No right to this",
+    "503": "A dependency is away; Retry-After tells when to try again",
+}
 _STATUS_CLASSES = {n: f"{n}xx" for n in range(1, 6)}
 
 
@@ -251,6 +257,5 @@ def _complete_operation(operation: dict[str, Any]) -> None:
     content = {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
     }
-    for status, text in (("400", "Bad input"), ("401", "No valid token"), ("403", "No right"),
-                         ("503", "A dependency is away; Retry-After tells when to try again")):  # fmt: skip
+    for status, text in _PROBLEM_RESPONSES.items():
         responses.setdefault(status, {"description": text, "content": content})

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from services.chassis.db import Connection
 
 _CLAIM = """
-INSERT INTO inbox (source, id) SELECT source, id FROM unnest($1::text[], $2::text[]) AS t(source, id)
+INSERT INTO inbox (source, id)
+SELECT source, id FROM unnest($1::text[], $2::text[]) AS t(source, id)
 ON CONFLICT DO NOTHING RETURNING source, id
 """
 

@@ -1,4 +1,4 @@
-"""The outbox: events written in the transaction of their cause, numbered without holes per source."""
+"""The outbox: events written in the transaction of their cause, numbered without holes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ async def append(connection: Connection, outgoing: Sequence[Outgoing], now: date
         [item.topic for item in outgoing],
         [item.key for item in outgoing],
         now,
-        [item.event.schema_path() for item in outgoing],
+        [item.event.schema_urn() for item in outgoing],
         [item.dataref for item in outgoing],
         [item.traceparent for item in outgoing],
         [item.event.encode() for item in outgoing],
@@ -97,7 +97,8 @@ async def _reserve(connection: Connection, counts: dict[str, int]) -> dict[str, 
 
 
 _FEED = """
-SELECT s.urn, e.sequence, e.id, e.type, e.time, e.key, e.data, e.dataschema, e.dataref, e.traceparent
+SELECT s.urn, e.sequence, e.id, e.type, e.time, e.key, e.data, e.dataschema, e.dataref,
+       e.traceparent
 FROM event e JOIN source s ON s.id = e.source_id
 WHERE s.urn = $1 AND e.sequence > $2 ORDER BY e.sequence LIMIT $3
 """

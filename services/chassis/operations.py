@@ -67,7 +67,7 @@ def operations_router(service: str) -> APIRouter:
         return ParkedEvents(total=total, parkedEvents=[_shown(service, row) for row in rows])
 
     @router.post("/parked-events/{parkedId}/_redrive", operation_id="redriveParkedEvent")
-    async def redrive(request: Request, _: _OPERATOR, parkedId: UUID) -> Redriven:  # noqa: N803
+    async def redrive(request: Request, _: _OPERATOR, parkedId: UUID) -> Redriven:
         """Handle a parked event again, and after it those that waited behind it."""
         runtime: Runtime = request.app.state.runtime
         try:

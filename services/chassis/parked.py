@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from contracts.envelope import Header
@@ -63,7 +64,7 @@ async def park(
 ) -> UUID | None:
     """Put a record aside; gives its new id, or None when the same record lies there already."""
     headers = [[name, value.hex()] for name, value in record.headers]
-    return await connection.fetchval(
+    parked_id: UUID | None = await connection.fetchval(
         """
         INSERT INTO parked (id, fingerprint, reason, problem, topic, partition, kafka_offset, key,
                             headers, value, parked_at)
@@ -82,6 +83,7 @@ async def park(
         record.value,
         now,
     )
+    return parked_id
 
 
 async def listing(connection: Connection, limit: int) -> list[Parked]:
@@ -115,10 +117,8 @@ async def count_open(connection: Connection) -> int:
     return await connection.fetchval("SELECT count(*) FROM parked WHERE redriven_at IS NULL") or 0
 
 
-def _parked(row: object) -> Parked:
-    get = row.__getitem__  # type: ignore[attr-defined]  # a record of this table
-    headers = tuple((name, bytes.fromhex(value)) for name, value in orjson.loads(get("headers")))
-    record = Record(
-        get("topic"), get("partition"), get("kafka_offset"), get("key"), headers, get("value")
-    )
-    return Parked(get("id"), record, ParkReason(get("reason")), get("problem"), get("parked_at"))
+def _parked(row: asyncpg.Record) -> Parked:
+    headers = tuple((name, bytes.fromhex(value)) for name, value in orjson.loads(row["headers"]))
+    place = (row["topic"], row["partition"], row["kafka_offset"])
+    record = Record(*place, row["key"], headers, row["value"])
+    return Parked(row["id"], record, ParkReason(row["reason"]), row["problem"], row["parked_at"])

@@ -71,6 +71,7 @@ class Runtime:
         self._background: dict[str, Background] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ready_without_broker = False
+        self._before: list[Background] = []
         tally = Tally(self.database, self.source, topic, clock)
         self.every("tally", settings.tally_seconds, tally.publish_if_changed)
 
@@ -82,8 +83,14 @@ class Runtime:
         topics: Sequence[str] = (),
         pattern: str | None = None,
         group: str | None = None,
+        ordered: bool = True,
     ) -> Subscription:
-        """Subscribe this service to topics, or to a pattern of topics, in a consumer group."""
+        """Subscribe this service to topics, or to a pattern of topics, in a consumer group.
+
+        With `ordered` an event waits behind a parked one of its key. A handler that takes events in
+        any order goes without; one that reads the topic it reports its parkings on must, or each
+        report would be parked behind the event that it reports.
+        """
         processor = Processor(
             service=self.service,
             source=self.source,
@@ -97,6 +104,7 @@ class Runtime:
             clock=self.clock,
             retry_seconds_max=self.settings.retry_seconds_max,
             consecutive_defects_max=self.settings.consecutive_defects_max,
+            ordered=ordered,
         )
         self.processors.append(processor)
         subscription = Subscription(
@@ -146,8 +154,12 @@ class Runtime:
         """Run work from start to stop; when it ends by itself, the service is no longer live."""
         self._background[name] = work
 
+    def before_work(self, work: Background) -> None:
+        """Do this once the database is open and before any event is read."""
+        self._before.append(work)
+
     def ready_without_broker(self) -> None:
-        """This service does its essential work also while the broker is away (intake)."""
+        """Say that the essential work goes on while the broker is away (intake)."""
         self._ready_without_broker = True
 
     def app(
@@ -156,7 +168,7 @@ class Runtime:
         """The HTTP application whose lifespan is that of the whole service."""
 
         @contextlib.asynccontextmanager
-        async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async def lifespan(_: FastAPI) -> AsyncIterator[None]:
             await self._start(migrations)
             try:
                 yield
@@ -196,6 +208,8 @@ class Runtime:
             )
             self.log.info("migrated", applied=applied)
         await self.database.start(seconds)
+        for first in self._before:
+            await first()
         self.relay.start()
         for name, work in self._background.items():
             self._tasks[name] = asyncio.create_task(self._run(work), name=name)

@@ -37,7 +37,7 @@ class _Drain(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
         if revoked:
             await self._subscription.wait_idle()
 
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+    async def on_partitions_assigned(self, _: set[TopicPartition]) -> None:
         self._subscription.note_progress()
 
 

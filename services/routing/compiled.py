@@ -117,7 +117,7 @@ def _bits(values: Iterable[bool]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One competence of one organisation: the answers it takes, and what each kind becomes there."""
+    """One competence of one organisation: the answers it takes, what each kind becomes there."""
 
     organisation: int
     answers: dict[str, frozenset[str]]
@@ -272,7 +272,7 @@ def _blocks(index: int, organisation: Organisation) -> list[Block]:
 
 
 def _mask(field: str, blocks: tuple[Block, ...]) -> dict[str, int]:
-    """Per answer the blocks that take it; an unknown answer is taken where every answer would be."""
+    """Per answer the blocks that take it; `unknown` is taken where every answer would be."""
     known = [value for value in ANSWERS[field] if value != UNKNOWN]
     mask = {
         str(value): _bits(value in block.answers[field] for block in blocks)

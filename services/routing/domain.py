@@ -63,7 +63,7 @@ class _Sourced(_Part):
 
 
 class Match(_Part):
-    """Conditions that must all hold; an empty list is no condition, an unknown answer meets none."""
+    """Conditions that must all hold; an empty list is no condition, `unknown` meets none."""
 
     sector: tuple[KnownSector, ...] = ()
     reporter: tuple[KnownReporter, ...] = ()
@@ -128,7 +128,7 @@ class LoketOrder(_Part):
 
 
 class Remark(_Sourced):
-    """A condition or duty in words; `max_age_days` is the age of the facts that is still admissible."""
+    """A condition or duty in words; `max_age_days` is how old the facts may be."""
 
     rule: Text
     max_age_days: int | None = None
@@ -194,7 +194,7 @@ class Rule(_Sourced):
 
 
 class RegisterTerm(_Sourced):
-    """A term that runs: length, start event, and when it is shown (exactly one way to select it)."""
+    """A term that runs: length, start event, and when it is shown (one way to select it)."""
 
     id: str
     organisation: OrganisationId

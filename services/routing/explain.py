@@ -31,20 +31,31 @@ def explain_citizen(decision: Decision) -> str:
 def explain_line(decision: Decision) -> str:
     """One line for a table: party, how, urgency, rule."""
     also = f"; ook: {', '.join(decision.also)}" if decision.also else ""
-    return f"{MODE_WORDS[decision.mode]} {decision.party} ({URGENCY_WORDS[decision.urgency]}, regel {decision.rule}){also}"
+    how = f"{URGENCY_WORDS[decision.urgency]}, regel {decision.rule}"
+    return f"{MODE_WORDS[decision.mode]} {decision.party} ({how}){also}"
 
 
 def _what_happens(decision: Decision) -> str:
+    name = decision.primary_name
     contact = f" ({decision.contact})" if decision.contact else ""
     match decision.mode:
         case Mode.SHOW:
-            return f"Neem zelf contact op met {decision.primary_name}{contact}; wij sturen niets door en houden uw zaak bij ons."
+            return (
+                f"Neem zelf contact op met {name}{contact}; "
+                "wij sturen niets door en houden uw zaak bij ons."
+            )
         case Mode.SIGNAL:
-            return f"{decision.primary_name} laat ons niet weten wat ermee gebeurt; daarom houden wij uw zaak en vragen wij u of u geholpen bent."
+            return (
+                f"{name} laat ons niet weten wat ermee gebeurt; "
+                "daarom houden wij uw zaak en vragen wij u of u geholpen bent."
+            )
         case Mode.DESK:
-            return "Een medewerker van het meldpunt neemt uw zaak op en zegt u wie de volgende stap zet."
+            return "Een medewerker van het meldpunt zegt u wie de volgende stap zet."
         case Mode.REFER:
-            return f"Wij sturen uw zaak naar {decision.primary_name}, en houden hem bij ons tot die partij hem aanneemt."
+            return (
+                f"Wij sturen uw zaak naar {name}, "
+                "en houden hem bij ons tot die partij hem aanneemt."
+            )
 
 
 def _conversion(decision: Decision) -> str | None:
@@ -52,4 +63,5 @@ def _conversion(decision: Decision) -> str | None:
         return None
     if decision.conversion_why is not None:
         return decision.conversion_why
-    return f"Deze partij behandelt dit als {KIND_WORDS[decision.kind_at_primary]}; dat kunt u later weer veranderen."
+    what = KIND_WORDS[decision.kind_at_primary]
+    return f"Deze partij behandelt dit als {what}; dat kunt u later weer veranderen."

@@ -74,7 +74,7 @@ def load_register(path: Path | None = None) -> Register:
     if duplicates:
         raise RegisterInvalid(file, duplicates)
     try:
-        # JSON mode keeps strictness (no "1" for 1) while it lets a list be a tuple and a string an enum.
+        # JSON mode is strict ("1" is no number) and still lets a list be a tuple, a string an enum.
         register = Register.model_validate_json(json.dumps(data))
     except ValidationError as error:
         raise RegisterInvalid(file, _from_pydantic(error, root)) from None
@@ -113,8 +113,7 @@ def _read(file: Path) -> tuple[yaml.Node, Any]:
                 ),
             )
         text = file.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        root, data = _parse(text)
     except OSError as error:
         raise RegisterInvalid(
             file,
@@ -144,6 +143,16 @@ def _read(file: Path) -> tuple[yaml.Node, Any]:
             (Problem(1, "file", "it is not a mapping", "Start from the shipped register.yaml"),),
         )
     return root, data
+
+
+def _parse(text: str) -> tuple[yaml.Node | None, Any]:
+    """The nodes, which know their lines, and the data built from them; by libyaml if present."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        root = loader.get_single_node()
+        return root, None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
 
 
 def _duplicate_keys(node: yaml.Node, path: Path_) -> Iterator[Problem]:
@@ -194,7 +203,7 @@ def _located(root: yaml.Node, path: Path_, problem: str, remedy: str) -> Problem
 
 
 REMEDIES = {
-    "extra_forbidden": "Remove the key, or correct its spelling: register.schema.json lists the keys",
+    "extra_forbidden": "Remove or correct the key: register.schema.json lists the keys",
     "missing": "Add the key: register.schema.json says what it holds",
     "enum": "Use one of the values that the message names",
     "literal_error": "Use one of the values that the message names",
@@ -219,7 +228,7 @@ Finding = tuple[Path_, str, str]
 
 
 def cross_checks(register: Register) -> Iterator[Finding]:
-    """What a schema cannot say: unique ids, living references, known evidence, a rule for every case."""
+    """What a schema cannot say: unique ids, living references, evidence, an end to the order."""
     yield from _enums(register)
     yield from _unique(register)
     yield from _references(register)

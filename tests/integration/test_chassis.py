@@ -272,10 +272,7 @@ async def test_wiped_topics_are_rebuilt_from_postgresql(world: World) -> None:
             return await effects(world) == 100 and pending[0]["n"] == 0
 
         await until(published)
-    before = {
-        (e := from_headers(r.headers, r.value)).id: e.data
-        for r in await read_all(world, world.topic_out, 100)
-    }
+    before = _by_id(await read_all(world, world.topic_out, 100))
     admin = AIOKafkaAdminClient(bootstrap_servers=world.servers.kafka_bootstrap)
     await admin.start()
     await admin.delete_topics([world.topic_out])
@@ -290,7 +287,12 @@ async def test_wiped_topics_are_rebuilt_from_postgresql(world: World) -> None:
         async with probe.runtime.database.transaction() as connection:
             assert await journal.republish_everything(connection) == 100
         after = await read_all(world, world.topic_out, 100)
-    assert {(e := from_headers(r.headers, r.value)).id: e.data for r in after} == before
+    assert _by_id(after) == before
+
+
+def _by_id(records: list[ConsumerRecord]) -> dict[str, bytes]:
+    envelopes = [from_headers(r.headers, r.value) for r in records]
+    return {e.id: e.data for e in envelopes}
 
 
 async def test_only_one_relay_of_two_is_active_and_the_other_takes_over(world: World) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import asyncpg
 import httpx
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
@@ -37,7 +37,8 @@ RECOVERY_SECONDS = 15
 def shared_cache() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(
-            "MELDPUNT_CACHE", os.environ.get("MELDPUNT_CACHE", str(PROJECT / ".meldpunt" / "cache"))
+            "MELDPUNT_CACHE",
+            os.environ.get("MELDPUNT_CACHE", str(PROJECT / ".meldpunt" / "test" / "cache")),
         )
         patch.delenv("MELDPUNT_KAFKA_BOOTSTRAP", raising=False)
         patch.delenv("MELDPUNT_POSTGRES_ADMIN_URL", raising=False)
@@ -108,7 +109,8 @@ async def first_value(bootstrap: str, topic: str) -> bytes | None:
     try:
         consumer.assign([TopicPartition(topic, 0)])
         record = await asyncio.wait_for(consumer.getone(), RECOVERY_SECONDS)
-        return record.value
+        value: bytes | None = record.value
+        return value
     finally:
         await consumer.stop()
 
@@ -133,7 +135,7 @@ async def test_the_application_role_changes_rows_and_nothing_else(
 async def test_no_service_enters_the_database_of_another(
     databases: dict[str, DatabaseUrls],
 ) -> None:
-    elsewhere = databases["intake"].application.replace("/rights_intake", "/rights_audit")
+    elsewhere = databases["intake"].application.removesuffix("intake") + "audit"
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await asyncpg.connect(elsewhere)
 

@@ -46,6 +46,8 @@ schemas: setup ## Generate the JSON Schemas, AsyncAPI and OpenAPI documents from
 lock: setup ## Resolve the dependencies of pyproject.toml anew into requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --constraint requirements.lock \
+	  --generate-hashes --no-emit-index-url --no-annotate --no-header -q -o requirements-service.lock
 
 up: setup ## Start servers, services and example partners, and leave them running
 	@$(BIN)/meldpunt up --partners

@@ -19,6 +19,7 @@ OPERATOR_OIN = "00000004003214345001"
 SOURCE_PREFIX = f"urn:nld:oin:{OPERATOR_OIN}:systeem:"
 SEQUENCE_MAX = 2**31 - 1
 EVENT_BYTES_MAX = 65_536
+ATTRIBUTE_CHARACTERS_MAX = 1_024
 
 _TYPE = re.compile(r"^nl\.sociale-veiligheid\.meldingen\.([a-z][a-z-]*)\.v(\d{1,3})$")
 _REQUIRED = ("id", "source", "specversion", "type")
@@ -117,6 +118,9 @@ def from_headers(headers: Iterable[Header], value: bytes | None) -> Envelope:
         named = {k[3:].lower(): v.decode() for k, v in headers if k[:3].lower() == "ce_"}
     except UnicodeDecodeError as error:
         raise EnvelopeInvalid("headers: not UTF-8") from error
+    for text in named.values():
+        if len(text) > ATTRIBUTE_CHARACTERS_MAX or not text.isprintable():
+            raise EnvelopeInvalid("headers: an attribute is too long or holds a control character")
     for name in _REQUIRED:
         if not named.get(name):
             raise EnvelopeInvalid(f"{name}: missing")
@@ -152,6 +156,6 @@ def _sequence(text: str | None) -> int:
     # A partner may leave it out (0): the profile asks it of us, not of those who answer.
     if text is None:
         return 0
-    if not text.isascii() or not text.isdigit() or int(text) > SEQUENCE_MAX:
+    if re.fullmatch(r"[0-9]{1,10}", text) is None or int(text) > SEQUENCE_MAX:
         raise EnvelopeInvalid("sequence: not a signed 32-bit integer")
     return int(text)

@@ -1,9 +1,10 @@
 """Events that intake publishes on `meldpunt.intake`."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
+
+from pydantic import AwareDatetime
 
 from contracts.event import Event
 from contracts.situation import OrganisationId, Situation
@@ -38,7 +39,7 @@ class ReportReceived(Event):
     case_id: UUID
     channel: IntakeChannel
     situation: Situation
-    received_at: datetime
+    received_at: AwareDatetime
     content: tuple[ContentField, ...]
     commitment: str
 
@@ -53,7 +54,7 @@ class ContentDisclosed(Event):
     attempt: int
     organisation: OrganisationId
     fields: tuple[ContentField, ...]
-    disclosed_at: datetime
+    disclosed_at: AwareDatetime
 
 
 EVENTS: tuple[type[Event], ...] = (ReportReceived, ContentDisclosed)

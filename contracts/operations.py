@@ -3,10 +3,11 @@
 With them audit can count from the topics alone what waits, what was parked and what is missing.
 """
 
-from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
+
+from pydantic import AwareDatetime
 
 from contracts.event import Event
 
@@ -40,7 +41,7 @@ class EventParked(Event):
     failed_id: str | None = None
     failed_type: str | None = None
     case_id: UUID | None = None
-    at: datetime
+    at: AwareDatetime
 
 
 class EventRedriven(Event):
@@ -51,7 +52,7 @@ class EventRedriven(Event):
     parked_id: UUID
     consumer: str
     case_id: UUID | None = None
-    at: datetime
+    at: AwareDatetime
 
 
 class TallyPublished(Event):
@@ -64,7 +65,7 @@ class TallyPublished(Event):
 
     tallied_source: str
     through_sequence: int
-    at: datetime
+    at: AwareDatetime
 
 
 EVENTS: tuple[type[Event], ...] = (EventParked, EventRedriven, TallyPublished)

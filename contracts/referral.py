@@ -3,12 +3,11 @@
 Every event of the main topic says who holds the case after it and who acts next by when (P2, P3).
 """
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.event import Event
 from contracts.intake import ContentField
@@ -84,7 +83,7 @@ class NextStep(BaseModel):
 
     actor: OrganisationId
     action: NextAction
-    due_at: datetime
+    due_at: AwareDatetime
 
 
 class _CaseEvent(Event):
@@ -92,7 +91,7 @@ class _CaseEvent(Event):
     holder: OrganisationId
     handoff: Annotated[int, Field(ge=0)]
     next_step: NextStep | None = None
-    at: datetime
+    at: AwareDatetime
 
 
 class ReferralOffered(_CaseEvent):
@@ -163,9 +162,9 @@ class ReferralOffer(Event):
     urgency: Urgency
     situation: Situation
     content: tuple[ContentField, ...]
-    first_received_at: datetime
-    received_by: datetime
-    accepted_by: datetime
+    first_received_at: AwareDatetime
+    received_by: AwareDatetime
+    accepted_by: AwareDatetime
     signal: bool = False
 
 
@@ -180,7 +179,7 @@ class ReferralWithdrawn(Event):
     organisation: OrganisationId
     status: Status
     business_status: BusinessStatus | None = None
-    at: datetime
+    at: AwareDatetime
 
 
 class AnswerRefused(Event):
@@ -196,7 +195,7 @@ class AnswerRefused(Event):
     business_status: BusinessStatus | None = None
     problem: str
     who_must_act: str
-    at: datetime
+    at: AwareDatetime
 
 
 class Answer(StrEnum):
@@ -223,7 +222,7 @@ class ReferralAnswered(Event):
     answer: Answer
     reason: DeclineReason | None = None
     suggested_organisation: OrganisationId | None = None
-    at: datetime
+    at: AwareDatetime
 
 
 EVENTS: tuple[type[Event], ...] = (

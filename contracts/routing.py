@@ -1,11 +1,10 @@
 """Events that routing publishes on `meldpunt.routing`."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.event import Event
 from contracts.intake import ContentField
@@ -73,8 +72,8 @@ class CaseAssigned(Event):
     limits: HandlingLimits
     situation: Situation
     content: tuple[ContentField, ...]
-    received_at: datetime
-    decided_at: datetime
+    received_at: AwareDatetime
+    decided_at: AwareDatetime
     register_version: str
     register_hash: str
 

@@ -17,7 +17,7 @@ OrganisationId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{1
 LoketId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{1,63}$")]
 StepId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_/-]{0,63}$")]
 # DUO: two digits and two letters, a branch adds two digits.
-Brin = Annotated[str, StringConstraints(pattern=r"^\d{2}[A-Z]{2}(\d{2})?$")]
+Brin = Annotated[str, StringConstraints(pattern=r"^[0-9]{2}[A-Z]{2}([0-9]{2})?$")]
 
 
 class Sector(StrEnum):

@@ -1,7 +1,8 @@
 """`meldpunt faults`: load, SIGKILLs, and a judgement from the outside."""
 
 import argparse
-from dataclasses import asdict
+from dataclasses import fields
+from typing import Any
 
 from deploy.commands.base import Subparsers, add_command, data_root, emit, say, share_downloads
 from deploy.faults.broken import DEFECTS
@@ -52,10 +53,16 @@ def _faults(options: argparse.Namespace) -> int:
         "reports": options.reports,
         "killed": outcome.killed,
         "loadSeconds": round(outcome.load_seconds, 1),
-        **asdict(outcome.verdict),
+        **_figures(outcome),
     }
     emit(options, document, _text(outcome, options.seed))
     return 0 if outcome.good else 1
+
+
+def _figures(outcome: Outcome) -> dict[str, Any]:
+    verdict = outcome.verdict
+    figures = {f.name: getattr(verdict, f.name) for f in fields(verdict)}
+    return figures | {"examples": dict(verdict.examples)}
 
 
 def _text(outcome: Outcome, seed: int) -> str:

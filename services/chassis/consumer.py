@@ -275,7 +275,10 @@ class Processor:
 def record_of(raw: "ConsumerRecord[bytes, bytes]") -> Record:
     """What we keep of a consumer's record."""
     key = raw.key.decode("utf-8", "replace") if raw.key is not None else None
-    return Record(raw.topic, raw.partition, raw.offset, key, tuple(raw.headers), raw.value)
+    # A partner writes what it likes: PostgreSQL's text holds no NUL, and a header may be null.
+    key = key.replace("\0", "\ufffd") if key else key
+    headers = tuple((name, value or b"") for name, value in raw.headers)
+    return Record(raw.topic, raw.partition, raw.offset, key, headers, raw.value)
 
 
 def _uuid(text: str | None) -> UUID | None:

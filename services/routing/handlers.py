@@ -166,8 +166,8 @@ def _asked(event: object, cases: dict[UUID, CaseRow]) -> tuple[CaseRow, tuple[st
                 raise Rejected(
                     "case_id: a new decision was asked for a case that is not known here"
                 )
-            if known.decisions != event.decision_number:
-                # It asks about a decision that has been replaced since: the newer one stands.
+            if known.decisions + 1 != event.decision_number:
+                # It asks to replace a decision that was replaced since: the newer one stands.
                 return None
             return replace(known, decisions=known.decisions + 1), event.excluded
         case _:

@@ -5,13 +5,15 @@ import os
 import signal
 import socket
 import stat
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
 import httpx
-import psutil  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
@@ -46,8 +48,8 @@ def shared_cache() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServers]:
-    with embedded_servers(open_folder(tmp_path_factory)) as started:
+def servers() -> Iterator[EmbeddedServers]:
+    with open_folder() as folder, embedded_servers(folder) as started:
         yield started
 
 
@@ -58,12 +60,20 @@ async def databases(servers: EmbeddedServers) -> AsyncIterator[dict[str, Databas
     await drop_databases(admin_url, "rights", ("intake", "audit"))
 
 
-def open_folder(factory: pytest.TempPathFactory) -> Path:
-    # PostgreSQL runs as another account when the tests run as root, and pytest's folders are closed to it.
-    folder = factory.mktemp("stack")
-    for path in (folder, folder.parent, folder.parent.parent):
-        path.chmod(0o711)
-    return folder
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    # PostgreSQL runs as another account when the tests run as root; pytest's own folders are closed
+    # to it, and closed again by every other run of pytest.
+    with tempfile.TemporaryDirectory(prefix="meldpunt-test-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        yield folder
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder() as opened:
+        yield opened
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = RECOVERY_SECONDS) -> None:
@@ -148,10 +158,7 @@ async def test_topics_are_made_once_and_never_repartitioned(servers: EmbeddedSer
         await provision_topics(bootstrap, [TopicSpec("table", 3, 60_000, "intake")])
 
 
-def test_the_supervisor_restarts_what_dies_and_what_hangs(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder = open_folder(tmp_path_factory)
+def test_the_supervisor_restarts_what_dies_and_what_hangs(folder: Path) -> None:
     progress: list[str] = []
     with attached(folder, progress.append, REFERENCE) as state:
         assert state.phase == "ready"
@@ -184,10 +191,7 @@ def kill_and_await_restart(folder: Path, name: str) -> None:
     assert read_state(folder).processes[name].port == before.port
 
 
-def test_a_killed_supervisor_leaves_nothing_behind(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    folder = open_folder(tmp_path_factory)
+def test_a_killed_supervisor_leaves_nothing_behind(folder: Path) -> None:
     first = start_detached(folder, lambda _: None, REFERENCE)
     family = family_of(first)
     assert first.supervisor_pid

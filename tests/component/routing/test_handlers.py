@@ -80,7 +80,7 @@ async def test_a_decline_leads_to_a_new_decision_without_the_party(database: Dat
     case_id = uuid4()
     await handle(database, report(case_id))
     first = (await published(database, case_id))[0]
-    await handle(database, again(case_id, 1, first.organisation))
+    await handle(database, again(case_id, 2, first.organisation))
     assigned = await published(database, case_id)
     assert [event.number for event in assigned] == [1, 2]
     assert assigned[1].organisation != first.organisation
@@ -91,26 +91,26 @@ async def test_a_decline_leads_to_a_new_decision_without_the_party(database: Dat
 
 async def test_report_and_request_in_one_batch_are_folded_in_order(database: Database) -> None:
     case_id = uuid4()
-    await handle(database, report(case_id), again(case_id, 1, "school"))
+    await handle(database, report(case_id), again(case_id, 2, "school"))
     assert [event.number for event in await published(database, case_id)] == [1, 2]
 
 
 async def test_an_old_request_changes_nothing(database: Database) -> None:
     case_id = uuid4()
     await handle(database, report(case_id))
-    await handle(database, again(case_id, 1, "school"))
-    await handle(database, again(case_id, 1, "school", "bevoegd_gezag"), report(case_id))
+    await handle(database, again(case_id, 2, "school"))
+    await handle(database, again(case_id, 2, "school", "bevoegd_gezag"), report(case_id))
     assert len(await published(database, case_id)) == 2
 
 
 async def test_a_request_for_an_unknown_case_is_refused(database: Database) -> None:
     with pytest.raises(Rejected, match="not known"):
-        await handle(database, again(uuid4(), 1, "school"))
+        await handle(database, again(uuid4(), 2, "school"))
 
 
 async def test_a_decision_is_explained_and_can_be_reproduced(database: Database) -> None:
     case_id = uuid4()
-    await handle(database, report(case_id), again(case_id, 1, "school"))
+    await handle(database, report(case_id), again(case_id, 2, "school"))
     async with database.connection() as connection:
         decisions = await store.decisions_of(connection, case_id)
     for row, document in decisions:

@@ -1,0 +1,1 @@
+"""The pipeline measured beside its ceilings, a bare skeleton and a naive design, in one run."""

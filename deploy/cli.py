@@ -1,0 +1,109 @@
+"""`meldpunt`: one command line, composed of the command groups here and those of the services."""
+
+import argparse
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+DEBUG_VARIABLE = "MELDPUNT_DEBUG"
+EXIT_INTERRUPTED = 130
+AUDIT_URL_VARIABLE = "MELDPUNT_AUDIT_URL"
+AUDIT_TOKEN_VARIABLE = "MELDPUNT_AUDIT_TOKEN"  # noqa: S105 - the name of a variable.
+# In the order in which `meldpunt --help` shows them; what is not installed is left out.
+GROUPS = (
+    "deploy.commands.demo",
+    "deploy.commands.stack",
+    "services.routing.cli",
+    "services.intake.cli",
+    "services.referral.cli",
+    "services.audit.cli",
+    "deploy.commands.parked",
+    "deploy.commands.topics",
+    "deploy.commands.token",
+    "deploy.commands.faults",
+    "deploy.commands.benchmarks",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; exit status 0 only when it did what was asked."""
+    with contextlib.suppress(ValueError):
+        # `kill` on a command must also end what it started.
+        signal.signal(signal.SIGTERM, _interrupt)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["audit"]:
+        _know_local_audit()
+    options = _parser().parse_args(given)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return _failed(options, "Interrupted.", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # Who reads the output has left, as `head` does; nothing more can be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get(DEBUG_VARIABLE):
+            raise
+        return _failed(options, _explain(error), 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="meldpunt",
+        description="The reporting chain for social safety in schools: start it, use it, prove it.",
+        epilog="example: meldpunt demo\nEvery command has --help with an example, and --json.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for name in GROUPS:
+        if _exists(name):
+            importlib.import_module(name).add_commands(subparsers)
+    return parser
+
+
+def _know_local_audit() -> None:
+    """Let `audit` find the stack of the data folder, or else of the demo, when nothing is said."""
+    from deploy.client import ServiceError, address, token
+    from deploy.commands.base import data_root
+
+    for folder in (data_root(), data_root() / "demo"):
+        with contextlib.suppress(ServiceError):
+            os.environ.setdefault(AUDIT_URL_VARIABLE, address("audit", folder))
+            os.environ.setdefault(AUDIT_TOKEN_VARIABLE, token("auditor", folder))
+            return
+
+
+def _exists(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _explain(error: Exception) -> str:
+    """An expected error speaks for itself; anything else is a defect of meldpunt."""
+    if isinstance(error, (RuntimeError, OSError)) and str(error):
+        return str(error)
+    return (
+        f"This is a defect of meldpunt ({type(error).__name__}). Run the command again with"
+        f" {DEBUG_VARIABLE}=1 and send the details to its maintainers."
+    )
+
+
+def _failed(options: argparse.Namespace, text: str, status: int) -> int:
+    print(f"error: {text}", file=sys.stderr, flush=True)
+    if getattr(options, "json", False):
+        print(json.dumps({"error": text, "exitStatus": status}), flush=True)
+    return status

@@ -1,0 +1,1 @@
+"""The command groups of `meldpunt`; each module has `add_commands(subparsers)`."""

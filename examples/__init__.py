@@ -1,0 +1,1 @@
+"""What others may copy: example cases and programs for partners."""

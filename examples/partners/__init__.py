@@ -1,0 +1,1 @@
+"""Programs that a partner's developer can copy; they need aiokafka, httpx and `contracts` only."""

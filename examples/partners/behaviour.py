@@ -1,0 +1,71 @@
+"""What an example partner answers, decided from the offer alone.
+
+In your system a person or your case system decides. Here it is drawn from the seed and the
+referral, so that a repeated delivery of an offer gets the same answers with the same ids.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+from contracts.referral import Answer, DeclineReason, ReferralOffer
+
+# Any fixed UUID does; it must only never change.
+ANSWER_NAMESPACE = UUID("6f2b1b1e-6c1f-4f0a-9c55-3f8f0d9a7f43")
+REASONS = (
+    DeclineReason.CAPACITY,
+    DeclineReason.NOT_ELIGIBLE,
+    DeclineReason.WRONG_REGION,
+    DeclineReason.NOT_COMPETENT,
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer to an offer; `reason` goes with `rejected`."""
+
+    answer_id: UUID
+    answer: Answer
+    reason: DeclineReason | None = None
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How often a partner accepts, declines and keeps silent (weights), and how long it thinks."""
+
+    accept: float = 0.9
+    decline: float = 0.1
+    silent: float = 0.0
+    delay_ms: int = 0
+    seed: int = 1
+    reasons: Sequence[DeclineReason] = field(default=REASONS)
+
+    def replies(self, offer: ReferralOffer) -> list[Reply]:
+        """The answers to an offer, in order: received, then accepted or rejected.
+
+        A signal asks for nothing but its receipt. A silent partner says nothing at all.
+        """
+        chance = random.Random(f"{self.seed}:{offer.referral_id}:{offer.attempt}")
+        received = _reply(offer, Answer.RECEIVED)
+        if offer.signal:
+            return [received]
+        match chance.choices(
+            ("accept", "decline", "silent"), (self.accept, self.decline, self.silent)
+        )[0]:
+            case "silent":
+                return []
+            case "decline":
+                reason = chance.choice(self.reasons)
+                return [received, _reply(offer, Answer.REJECTED, reason)]
+            case _:
+                return [received, _reply(offer, Answer.ACCEPTED)]
+
+
+def answer_id(referral_id: UUID, attempt: int, answer: Answer) -> UUID:
+    """The id of an answer: the same for every repeat of it, which makes a repeat harmless."""
+    return uuid5(ANSWER_NAMESPACE, f"{referral_id}:{attempt}:{answer.value}")
+
+
+def _reply(offer: ReferralOffer, answer: Answer, reason: DeclineReason | None = None) -> Reply:
+    return Reply(answer_id(offer.referral_id, offer.attempt, answer), answer, reason)

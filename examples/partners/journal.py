@@ -1,0 +1,48 @@
+"""A partner's own record of what it saw and answered: JSON lines, append-only, no content."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from contracts.referral import AnswerRefused, ReferralOffer, ReferralWithdrawn
+
+FeedEvent = ReferralOffer | ReferralWithdrawn | AnswerRefused
+
+
+class PartnerLog:
+    """The file `<folder>/<organisation>.jsonl`; each line is written out at once."""
+
+    def __init__(self, folder: Path, organisation: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._organisation = organisation
+        self._file = (folder / f"{organisation}.jsonl").open("a", encoding="utf-8", buffering=1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def write(
+        self, event: FeedEvent, *, answer: str | None = None, status: str | int | None = None
+    ) -> None:
+        """Note that an event was seen, or how an answer to it went (`status`)."""
+        attempt = None if isinstance(event, AnswerRefused) else event.attempt
+        line = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "organisation": self._organisation,
+            "referralId": str(event.referral_id),
+            "caseId": str(event.case_id),
+            "attempt": attempt,
+            "event": event.event_name,
+            "answer": answer,
+            "status": status,
+        }
+        self._file.write(json.dumps(line) + "\n")

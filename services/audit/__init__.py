@@ -1,0 +1,1 @@
+"""Audit: an independent picture of every case, from the topics alone, that counts and proves."""

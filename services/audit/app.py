@@ -1,0 +1,30 @@
+"""Wires audit together; the only place that constructs."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from contracts import audit, intake, operations, referral, routing, topics
+from contracts.event import Catalogue
+from services.audit import api
+from services.audit.handlers import handle
+from services.audit.settings import AuditSettings
+from services.chassis.runtime import Runtime
+
+CATALOGUE = Catalogue(
+    *intake.EVENTS, *routing.EVENTS, *referral.EVENTS, *audit.EVENTS, *operations.EVENTS
+)
+TOPICS = (topics.INTAKE, topics.ROUTING, topics.REFERRAL, topics.AUDIT)
+
+
+def build(settings: AuditSettings) -> FastAPI:
+    """The service as an application; nothing connects before its lifespan begins."""
+    runtime = Runtime("audit", topics.AUDIT, settings)
+    # The picture does not depend on order: one event that cannot be read holds back no other.
+    runtime.consume(handle, CATALOGUE, topics=TOPICS, ordered=False)
+    return runtime.app(
+        title="Meldpunt audit",
+        description="What happened to every report, counted and proved from the events alone.",
+        routers=[api.router()],
+        migrations=Path(__file__).parent / "migrations",
+    )

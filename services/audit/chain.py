@@ -1,0 +1,101 @@
+"""The log's hashes: a leaf per entry and a chain over the leaves. Pure; anybody can recompute them.
+
+Leaf: SHA-256(0x00 || entry), the leaf hash of RFC 6962, where the entry is the metadata as JSON
+(keys sorted, no white space, absent values left out, ASCII) followed by the 32 bytes of the
+SHA-256 of the event's data. Chain: SHA-256(chain before || leaf), beginning with SHA-256("").
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from operator import attrgetter
+
+from services.audit.domain import Entry, Head, Link, Logged
+
+EMPTY = Head(0, hashlib.sha256(b"").digest())
+_FIELDS = tuple(sorted(field.name for field in fields(Entry) if field.name != "digest"))
+_values = attrgetter(*_FIELDS)
+_PLAIN = frozenset({str, int})
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+
+
+class ChainBroken(Exception):
+    """The log is not what was once written; `log_index` is the first entry that shows it."""
+
+    def __init__(self, log_index: int, problem: str) -> None:
+        super().__init__(f"entry {log_index}: {problem}")
+        self.log_index = log_index
+
+
+def moment(value: datetime) -> str:
+    """UTC with microseconds and Z, so that no part of a stored moment is left unproved."""
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def metadata(entry: Entry) -> dict[str, str | int]:
+    """The fields of an entry that its leaf commits to, besides the digest."""
+    shown: dict[str, str | int] = {}
+    for name, value in zip(_FIELDS, _values(entry), strict=True):
+        if value is None:
+            continue
+        if type(value) in _PLAIN:
+            shown[name] = value
+        else:
+            shown[name] = moment(value) if isinstance(value, datetime) else str(value)
+    return shown
+
+
+def leaf_of(shown: Mapping[str, str | int], digest: bytes) -> bytes:
+    """Leaf hash of metadata and the digest of the event's data, 32 bytes."""
+    return hashlib.sha256(b"\x00" + _encode(shown).encode() + digest).digest()
+
+
+def leaf(entry: Entry) -> bytes:
+    """Leaf hash of an entry, 32 bytes."""
+    return leaf_of(metadata(entry), entry.digest)
+
+
+def extend(head: Head, entries: Iterable[Entry]) -> tuple[Head, list[Logged]]:
+    """Add entries to the log; gives the new head and each entry at its place."""
+    index, chain = head.size, head.chain
+    logged = []
+    for entry in entries:
+        own = leaf(entry)
+        chain = hashlib.sha256(chain + own).digest()
+        logged.append(Logged(index, entry, own, chain))
+        index += 1
+    return Head(index, chain), logged
+
+
+def link(item: Logged) -> Link:
+    """What a stranger needs to check an entry."""
+    return Link(item.log_index, metadata(item.entry), item.entry.digest, item.leaf, item.chain)
+
+
+def follow(reached: Head, links: Iterable[Link]) -> Head:
+    """Recompute the chain over the next entries; raises ChainBroken at the first that differs.
+
+    Begin with EMPTY, give page after page, end with `conclude`.
+    """
+    size, chain = reached.size, reached.chain
+    for item in links:
+        if item.log_index != size:
+            raise ChainBroken(size, "it is missing")
+        own = leaf_of(item.metadata, item.digest)
+        if own != item.leaf:
+            raise ChainBroken(size, "its content was changed")
+        chain = hashlib.sha256(chain + own).digest()
+        if chain != item.chain:
+            raise ChainBroken(size, "the chain does not continue here")
+        size += 1
+    return Head(size, chain)
+
+
+def conclude(reached: Head, head: Head) -> None:
+    """Compare what was recomputed with the head that was kept; raises ChainBroken."""
+    if reached.size < head.size:
+        raise ChainBroken(reached.size, "it is missing at the end of the log")
+    if reached != head:
+        raise ChainBroken(head.size, "the head of the log was changed")

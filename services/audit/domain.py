@@ -1,0 +1,181 @@
+"""What audit knows of a case, of a source and of its own log."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+
+class Standing(StrEnum):
+    """Where a case stands, whatever the clock says; the first that fits, in this order."""
+
+    PARKED = "parked"
+    INCOMPLETE = "incomplete"
+    PICKED_UP = "picked-up"
+    AT_DESK = "at-desk"
+    WAITING = "waiting"
+
+
+class State(StrEnum):
+    """Where a case stands at a moment: a standing, or `overdue` when its next step is late."""
+
+    PICKED_UP = "picked-up"
+    AT_DESK = "at-desk"
+    WAITING = "waiting"
+    OVERDUE = "overdue"
+    INCOMPLETE = "incomplete"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the events seen so far say of one case, in whatever order they came.
+
+    Every field merges by minimum, maximum, sum or union, so that order does not matter. The
+    `*_seen` fields are sets of small numbers as bits: bit n is set when number n was seen.
+    `*_sequence` fields hold the sequence in referral's source that their neighbours came from;
+    0 stands for none. `parked_open` is negative while a re-drive has overtaken its parking.
+    """
+
+    case_id: UUID
+    reference: str
+    entries: int = 0
+    report_id: UUID | None = None
+    received_at: datetime | None = None
+    kind: str | None = None
+    first_channel: str | None = None
+    decisions_seen: int = 0
+    assigned_at: datetime | None = None
+    organisation: str | None = None
+    mode: str | None = None
+    offered_at: datetime | None = None
+    offer_sequence: int = 0
+    referral_received_at: datetime | None = None
+    accepted_at: datetime | None = None
+    accepted_by: str | None = None
+    accept_handoff: int = -1
+    holder: str | None = None
+    handoff: int = -1
+    holder_sequence: int = 0
+    handoffs_seen: int = 0
+    next_actor: str | None = None
+    next_action: str | None = None
+    next_due_at: datetime | None = None
+    holder_at: datetime | None = None
+    at_desk_reason: str | None = None
+    desk_sequence: int = 0
+    returns: int = 0
+    parked_open: int = 0
+    last_event_at: datetime | None = None
+
+    @property
+    def decisions(self) -> int:
+        """How many decisions of routing were seen."""
+        return self.decisions_seen.bit_count()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The judgement on a case at a moment; `missing` names the events that must exist but were
+    not seen, `explanation` is one Dutch sentence for a reader.
+    """
+
+    state: State
+    explanation: str
+    actor: str | None
+    action: str | None
+    due_at: datetime | None
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An event with what its envelope says of it, as far as audit needs it."""
+
+    source: str
+    sequence: int
+    id: str
+    type: str
+    time: datetime
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event in the log: metadata and a digest, no content.
+
+    `entry` counts the events of a case from 1; without a case both are None. `digest` is the
+    SHA-256 of the event's data. Moments have microseconds.
+    """
+
+    case_id: UUID | None
+    entry: int | None
+    source: str
+    sequence: int
+    event_id: str
+    type: str
+    time: datetime
+    at: datetime
+    holder: str | None
+    handoff: int | None
+    organisation: str | None
+    referral: str | None
+    attempt: int | None
+    status: str | None
+    reason: str | None
+    next_actor: str | None
+    next_action: str | None
+    next_due_at: datetime | None
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """An entry at its place in the log: index from 0, leaf hash, and the chain up to here."""
+
+    log_index: int
+    entry: Entry
+    leaf: bytes
+    chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What is needed to check one entry, also for somebody who has no database."""
+
+    log_index: int
+    metadata: Mapping[str, str | int]
+    digest: bytes
+    leaf: bytes
+    chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The log as a whole: number of entries and the chain after the last of them."""
+
+    size: int
+    chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a source has come: the highest sequence that must exist, how many different ones
+    were seen up to there, and the sequence that its last tally vouches for.
+    """
+
+    source: str
+    highest: int = 0
+    seen: int = 0
+    tallied: int = 0
+
+    @property
+    def missing(self) -> int:
+        """How many events exist, or are said to, that were not seen."""
+        return self.highest - self.seen
+
+    @property
+    def tally_lags(self) -> bool:
+        """Whether events came after the last tally: their successors could be lost unnoticed."""
+        return self.tallied + 1 < self.highest

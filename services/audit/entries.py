@@ -1,0 +1,53 @@
+"""From an event to its entry in the log: metadata only, whatever the event. Pure."""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from contracts.event import Event
+from contracts.referral import NextStep
+from services.audit.domain import Entry, Seen
+
+# Where an event model keeps the moment at which it happened.
+_MOMENTS = ("at", "received_at", "decided_at", "disclosed_at")
+
+
+def entry_of(event: Event, seen: Seen, number: int | None) -> Entry:
+    """The entry of an event; `number` counts the events of its case from 1."""
+    known = vars(event)
+    given = known.get
+    step: NextStep | None = given("next_step")
+    return Entry(
+        case_id=given("case_id"),
+        entry=number,
+        source=seen.source,
+        sequence=seen.sequence,
+        event_id=seen.id,
+        type=seen.type,
+        time=seen.time,
+        at=_happened_at(known) or seen.time,
+        holder=given("holder"),
+        handoff=given("handoff"),
+        organisation=given("organisation"),
+        referral=_text(given("referral_id")),
+        attempt=given("attempt"),
+        status=_text(given("status") or given("mode")),
+        reason=_text(given("reason") or given("business_status")),
+        next_actor=step.actor if step else None,
+        next_action=_text(step.action) if step else None,
+        next_due_at=step.due_at if step else None,
+        digest=hashlib.sha256(seen.data).digest(),
+    )
+
+
+def _happened_at(known: Mapping[str, Any]) -> datetime | None:
+    for name in _MOMENTS:
+        moment: datetime | None = known.get(name)
+        if moment is not None:
+            return moment
+    return None
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,113 @@
+"""A batch of any events into the log, the pictures and the counts, in a few statements."""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from contracts.envelope import Envelope
+from contracts.intake import ReportReceived
+from contracts.operations import EventParked, EventRedriven, TallyPublished
+from services.audit import chain, log_store, sequences, store
+from services.audit.domain import Entry, Picture, Seen
+from services.audit.entries import entry_of
+from services.audit.rules import FACTS, blank, case_of, counts, merge
+from services.chassis.consumer import Received
+from services.chassis.db import Connection
+
+
+async def handle(connection: Connection, received: Sequence[Received]) -> None:
+    """Note a batch of events; publishes nothing."""
+    head = await log_store.lock_head(connection)
+    case_ids = {case_id for item in received if (case_id := case_of(item.event))}
+    before = await store.pictures(connection, case_ids)
+    after, entries = fold(before, received)
+    await log_store.append(connection, *chain.extend(head, entries))
+    await _write_pictures(connection, before, after)
+    await _write_special(connection, received)
+    await _write_progress(connection, received)
+
+
+def fold(
+    before: Mapping[UUID, Picture], received: Sequence[Received]
+) -> tuple[dict[UUID, Picture], list[Entry]]:
+    """The pictures that a batch changes, and an entry per event."""
+    after: dict[UUID, Picture] = {}
+    entries = []
+    for item in received:
+        event, seen = item.event, seen_of(item.envelope)
+        case_id = case_of(event)
+        number = None
+        if case_id is not None:
+            known = after.get(case_id) or before.get(case_id) or blank(case_id)
+            after[case_id] = merge(known, event, seen)
+            number = after[case_id].entries
+        entries.append(entry_of(event, seen, number))
+    return after, entries
+
+
+def seen_of(envelope: Envelope) -> Seen:
+    """What audit keeps of an envelope."""
+    return Seen(
+        envelope.source,
+        envelope.sequence,
+        envelope.id,
+        envelope.type,
+        envelope.time,
+        envelope.data,
+    )
+
+
+async def _write_pictures(
+    connection: Connection, before: Mapping[UUID, Picture], after: Mapping[UUID, Picture]
+) -> None:
+    if not after:
+        return
+    await store.write_pictures(connection, list(after.values()))
+    sums = [0] * len(FACTS)
+    for case_id, picture in after.items():
+        old, new = counts(before.get(case_id)), counts(picture)
+        if old != new:
+            sums = [s + n - o for s, n, o in zip(sums, new, old, strict=True)]
+    await store.add_counts(connection, sums)
+
+
+async def _write_special(connection: Connection, received: Sequence[Received]) -> None:
+    """Reports by their id, and what was parked or re-driven."""
+    reports = []
+    parked: list[tuple[object, ...]] = []
+    for item in received:
+        event = item.event
+        # The models are of an abstract class, for which `type` is much cheaper than a match.
+        if type(event) is ReportReceived:
+            reports.append((event.report_id, event.case_id, event.received_at))
+        elif type(event) is EventParked:
+            reason = event.reason.value
+            parked.append((event.parked_id, event.consumer, event.case_id, reason, event.at, None))
+        elif type(event) is EventRedriven:
+            parked.append((event.parked_id, event.consumer, event.case_id, None, None, event.at))
+    if reports:
+        await store.write_reports(connection, reports)
+    if parked:
+        await store.write_parked(connection, parked)
+
+
+async def _write_progress(connection: Connection, received: Sequence[Received]) -> None:
+    """Note which sequences were seen and which a tally vouches for."""
+    seen: dict[str, list[int]] = {}
+    tallies: dict[str, int] = {}
+    for item in received:
+        if item.envelope.sequence > 0:
+            seen.setdefault(item.envelope.source, []).append(item.envelope.sequence)
+        if type(item.event) is TallyPublished:
+            source = item.event.tallied_source
+            tallies[source] = max(tallies.get(source, 0), item.event.through_sequence)
+    wanted = {(s, sequences.block_of(n)) for s, numbers in seen.items() for n in numbers}
+    known = await store.blocks(connection, sorted(wanted))
+    progress = await store.progress(connection, sorted(seen.keys() | tallies.keys()))
+    changed: dict[str, dict[int, int]] = {}
+    for source, numbers in seen.items():
+        progress[source], changed[source] = sequences.mark(
+            progress[source], known.get(source, {}), numbers
+        )
+    for source, through in tallies.items():
+        progress[source] = sequences.tally(progress[source], through)
+    await store.write_progress(connection, list(progress.values()), changed)

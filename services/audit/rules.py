@@ -1,0 +1,255 @@
+"""From events to pictures, from pictures to judgements. Pure, and blind to the order of arrival.
+
+Events of different topics overtake each other, so each merge is a minimum, a maximum, a union or
+a sum: any order gives the same picture. Of two events of referral the one with the higher handoff
+counts, then the one with the higher sequence in referral's source.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from contracts.event import Event
+from contracts.intake import ReportReceived
+from contracts.operations import EventParked, EventRedriven
+from contracts.reference import case_reference
+from contracts.referral import (
+    DESK,
+    CaseAtDesk,
+    RedecisionRequested,
+    ReferralOffered,
+    ReferralStatusChanged,
+    Status,
+)
+from contracts.routing import CaseAssigned
+from services.audit.domain import Picture, Seen, Standing
+
+# Routing and referral act at once; a case that has no step of referral after this long is late.
+FIRST_STEP_WITHIN = timedelta(minutes=1)
+_BITS_MAX = 62
+# A partner that said any of these has the referral in its hands: it knows of the case.
+_PROVE_RECEIPT = frozenset(
+    {
+        Status.RECEIVED,
+        Status.ACCEPTED,
+        Status.REJECTED,
+        Status.IN_PROGRESS,
+        Status.ON_HOLD,
+        Status.COMPLETED,
+    }
+)
+_Changes = dict[str, Any]
+_ReferralEvent = ReferralOffered | ReferralStatusChanged | CaseAtDesk | RedecisionRequested
+
+
+def case_of(event: Event) -> UUID | None:
+    """Case that an event is about; None for a tally or a record too broken to tell."""
+    # A model's fields as a mapping: asking the model itself for a field it lacks is slow.
+    case_id: UUID | None = vars(event).get("case_id")
+    return case_id
+
+
+def blank(case_id: UUID) -> Picture:
+    """The picture of a case before its first event."""
+    return Picture(case_id, case_reference(case_id))
+
+
+def merge(picture: Picture, event: Event, seen: Seen) -> Picture:
+    """The picture with one more event; each event may be given once."""
+    # By class in a table: a match on models asks each abstract class in turn, per event.
+    own = _MERGES.get(type(event))
+    return replace(
+        picture,
+        entries=picture.entries + 1,
+        last_event_at=_latest(picture.last_event_at, seen.time),
+        # An event without a merge counts in the trail; the picture does not need it.
+        **(own(picture, event, seen) if own else {}),
+    )
+
+
+def _reported(picture: Picture, event: ReportReceived, _: Seen) -> _Changes:
+    if picture.received_at is not None and picture.report_id is not None:
+        known = (picture.received_at, picture.report_id)
+        if known <= (event.received_at, event.report_id):
+            return {}
+    return {
+        "report_id": event.report_id,
+        "received_at": event.received_at,
+        "kind": event.situation.kind.value,
+        "first_channel": event.channel.value,
+    }
+
+
+def _assigned(picture: Picture, event: CaseAssigned, _: Seen) -> _Changes:
+    fields: _Changes = {
+        "decisions_seen": picture.decisions_seen | _bit(event.number),
+        "assigned_at": _earliest(picture.assigned_at, event.decided_at),
+    }
+    if _bit(event.number) > picture.decisions_seen:
+        fields |= {"organisation": event.organisation, "mode": event.mode.value}
+    return fields
+
+
+def _held(picture: Picture, event: _ReferralEvent, seen: Seen) -> _Changes:
+    """Who holds the case and what comes next, if this event is later than what was seen."""
+    fields: _Changes = {"handoffs_seen": picture.handoffs_seen | _bit(event.handoff)}
+    known = (picture.handoff, picture.holder_sequence)
+    if (event.handoff, seen.sequence) <= known:
+        return fields
+    step = event.next_step
+    return fields | {
+        "holder": event.holder,
+        "handoff": event.handoff,
+        "holder_sequence": seen.sequence,
+        "holder_at": event.at,
+        "next_actor": step.actor if step else None,
+        "next_action": step.action.value if step else None,
+        "next_due_at": step.due_at if step else None,
+    }
+
+
+def _offered(picture: Picture, event: ReferralOffered, seen: Seen) -> _Changes:
+    offered = _held(picture, event, seen)
+    offered["offered_at"] = _earliest(picture.offered_at, event.at)
+    if event.signal:
+        # A signal asks nothing of the party: the desk keeps the case for its own reason.
+        return offered
+    return offered | {"offer_sequence": max(picture.offer_sequence, seen.sequence)}
+
+
+def _answered(picture: Picture, event: ReferralStatusChanged, seen: Seen) -> _Changes:
+    fields = _held(picture, event, seen)
+    if event.status in _PROVE_RECEIPT:
+        fields["referral_received_at"] = _earliest(picture.referral_received_at, event.at)
+    if event.status is Status.REJECTED:
+        fields["returns"] = picture.returns + 1
+    if event.status is Status.ACCEPTED:
+        fields["accepted_at"] = _earliest(picture.accepted_at, event.at)
+        if (event.handoff, event.organisation) > (
+            picture.accept_handoff,
+            picture.accepted_by or "",
+        ):
+            fields |= {"accepted_by": event.organisation, "accept_handoff": event.handoff}
+    return fields
+
+
+def _desk(picture: Picture, event: CaseAtDesk, seen: Seen) -> _Changes:
+    fields = _held(picture, event, seen)
+    if seen.sequence > picture.desk_sequence:
+        fields |= {"at_desk_reason": event.reason.value, "desk_sequence": seen.sequence}
+    return fields
+
+
+def _parked(picture: Picture, _: EventParked, __: Seen) -> _Changes:
+    return {"parked_open": picture.parked_open + 1}
+
+
+def _redriven(picture: Picture, _: EventRedriven, __: Seen) -> _Changes:
+    return {"parked_open": picture.parked_open - 1}
+
+
+_MERGES: dict[type[Event], Callable[[Picture, Any, Seen], _Changes]] = {
+    ReportReceived: _reported,
+    CaseAssigned: _assigned,
+    ReferralOffered: _offered,
+    ReferralStatusChanged: _answered,
+    CaseAtDesk: _desk,
+    RedecisionRequested: _held,
+    EventParked: _parked,
+    EventRedriven: _redriven,
+}
+
+
+def missing(picture: Picture) -> tuple[str, ...]:
+    """Events that must exist because of those that were seen, but were not seen themselves."""
+    found = []
+    if picture.received_at is None:
+        found.append("report-received")
+    if not picture.decisions and picture.handoff >= 0:
+        found.append("case-assigned")
+    found += [f"case-assigned {n}" for n in _holes(picture.decisions_seen)]
+    found += [f"handoff {n}" for n in _holes(picture.handoffs_seen)]
+    if picture.holder not in (None, DESK) and picture.accepted_by != picture.holder:
+        found.append(f"accepted by {picture.holder}")
+    return tuple(found)
+
+
+def _whole(picture: Picture) -> bool:
+    """Whether nothing is missing; the same as `not missing(picture)`, but for every event."""
+    return (
+        picture.received_at is not None
+        and (picture.decisions_seen != 0 or picture.handoff < 0)
+        and _contiguous(picture.decisions_seen)
+        and _contiguous(picture.handoffs_seen)
+        and (picture.holder is None or picture.holder in (DESK, picture.accepted_by))
+    )
+
+
+def standing(picture: Picture) -> Standing:
+    """Where a case stands; depends on the events alone, so it can be stored and counted."""
+    if picture.parked_open > 0:
+        return Standing.PARKED
+    if not _whole(picture):
+        return Standing.INCOMPLETE
+    if picture.holder not in (None, DESK):
+        return Standing.PICKED_UP
+    if picture.desk_sequence > picture.offer_sequence and picture.next_due_at is not None:
+        return Standing.AT_DESK
+    return Standing.WAITING
+
+
+def due_at(picture: Picture) -> datetime | None:
+    """When somebody must have acted. Before referral named a step: soon after the last event; if
+    referral named none, at once, because an open case without a next step is a fault.
+    """
+    if picture.holder is not None:
+        return picture.next_due_at or picture.holder_at
+    begun = picture.assigned_at or picture.received_at
+    return begun + FIRST_STEP_WITHIN if begun else None
+
+
+FACTS = ("cases", "received", "assigned", "offered", "receivedByPartner", *Standing)
+"""What is counted, in the order of `counts`: facts that stay true, then one standing per case."""
+
+
+def counts(picture: Picture | None) -> tuple[int, ...]:
+    """1 or 0 per fact; summed over all cases this is the completeness count."""
+    if picture is None:
+        return (0,) * len(FACTS)
+    return (
+        1,
+        int(picture.received_at is not None),
+        int(picture.decisions_seen != 0),
+        int(picture.offered_at is not None),
+        int(picture.referral_received_at is not None),
+        *_ONE_OF[standing(picture)],
+    )
+
+
+_ONE_OF = {own: tuple(int(own is other) for other in Standing) for own in Standing}
+
+
+def _bit(number: int) -> int:
+    # Nobody decides or hands over this often; the last bit then stands for all that follow.
+    return 1 << min(number, _BITS_MAX)
+
+
+def _holes(seen: int) -> list[int]:
+    """Numbers from 1 below the highest one that were not seen."""
+    return [n for n in range(1, seen.bit_length()) if not seen >> n & 1]
+
+
+def _contiguous(seen: int) -> bool:
+    """Whether no number from 1 up to the highest is absent; 0 may be."""
+    seen |= 1
+    return seen & (seen + 1) == 0
+
+
+def _earliest(known: datetime | None, new: datetime) -> datetime:
+    return new if known is None else min(known, new)
+
+
+def _latest(known: datetime | None, new: datetime) -> datetime:
+    return new if known is None else max(known, new)

@@ -1,0 +1,278 @@
+"""SQL of the pictures and the bookkeeping of sources; see `log_store` for the trail.
+
+A writer holds the lock of `log_head` (`log_store.lock_head`), so that nothing read here can
+change before it is written. Every statement takes a whole batch.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+from uuid import UUID
+
+from services.audit.domain import Picture, Progress, Standing
+from services.audit.rules import FACTS, due_at, standing
+from services.audit.sequences import BLOCK, FULL
+from services.chassis.db import Connection
+
+PARKED_SHOWN_MAX = 100
+
+_PICTURE = tuple(field.name for field in fields(Picture))
+_DERIVED = ("standing", "due_at")
+_TYPES = {
+    "case_id": "uuid",
+    "report_id": "uuid",
+    "decisions_seen": "bigint",
+    "handoffs_seen": "bigint",
+    "returns": "integer",
+    "entries": "integer",
+    "handoff": "integer",
+    "accept_handoff": "integer",
+    "parked_open": "integer",
+}
+
+
+def _type_of(column: str) -> str:
+    if column in _TYPES:
+        return _TYPES[column]
+    if column.endswith("_sequence"):
+        return "integer"
+    return "timestamptz" if column.endswith("_at") else "text"
+
+
+_ALL = (*_PICTURE, *_DERIVED)
+_COLUMNS = ", ".join(_PICTURE)
+_values = attrgetter(*_PICTURE)
+_LOAD = f"SELECT {_COLUMNS} FROM case_picture WHERE case_id = ANY($1::uuid[])"  # noqa: S608
+_WRITE = (
+    f"INSERT INTO case_picture ({', '.join(_ALL)}) SELECT * FROM unnest("  # noqa: S608
+    + ", ".join(f"${n}::{_type_of(column)}[]" for n, column in enumerate(_ALL, 1))
+    + ") ON CONFLICT (case_id) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in _ALL[1:])
+)
+
+
+async def pictures(connection: Connection, case_ids: Iterable[UUID]) -> dict[UUID, Picture]:
+    """Pictures of these cases, those that exist."""
+    rows = await connection.fetch(_LOAD, list(case_ids))
+    return {row["case_id"]: Picture(*row) for row in rows}
+
+
+async def write_pictures(connection: Connection, changed: Sequence[Picture]) -> None:
+    """Insert or replace pictures."""
+    rows = [(*_values(p), standing(p).value, due_at(p)) for p in changed]
+    await connection.execute(_WRITE, *(list(column) for column in zip(*rows, strict=True)))
+
+
+async def write_reports(
+    connection: Connection, reports: Sequence[tuple[UUID, UUID, datetime]]
+) -> None:
+    """Remember which case a report belongs to: report id, case id, moment of receipt."""
+    await connection.execute(
+        "INSERT INTO report (report_id, case_id, received_at)"
+        " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) ON CONFLICT DO NOTHING",
+        *(list(column) for column in zip(*reports, strict=True)),
+    )
+
+
+async def add_counts(connection: Connection, differences: Sequence[int]) -> None:
+    """Add to the counters, in the order of `rules.FACTS`."""
+    changed = [(n, d) for n, d in zip(FACTS, differences, strict=True) if d]
+    if not changed:
+        return
+    await connection.execute(
+        "INSERT INTO counter (name, value) SELECT * FROM unnest($1::text[], $2::bigint[])"
+        " ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value",
+        [str(name) for name, _ in changed],
+        [difference for _, difference in changed],
+    )
+
+
+async def counters(connection: Connection) -> dict[str, int]:
+    """All counters by name; a fact that never occurred is 0."""
+    rows = await connection.fetch("SELECT name, value FROM counter")
+    return {str(name): 0 for name in FACTS} | {row["name"]: row["value"] for row in rows}
+
+
+async def count_overdue(connection: Connection, now: datetime) -> int:
+    """Cases at the desk or waiting whose next step is late."""
+    found = await connection.fetchval(
+        "SELECT count(*) FROM case_picture"
+        " WHERE standing IN ('at-desk', 'waiting') AND due_at < $1",
+        now,
+    )
+    return int(found)
+
+
+async def progress(connection: Connection, sources: Iterable[str]) -> dict[str, Progress]:
+    """Progress of these sources; one that was never seen begins at 0."""
+    wanted = list(sources)
+    rows = await connection.fetch(
+        "SELECT source, highest, seen, tallied FROM source_progress WHERE source = ANY($1::text[])",
+        wanted,
+    )
+    known = {row["source"]: Progress(*row) for row in rows}
+    return {source: known.get(source) or Progress(source) for source in wanted}
+
+
+async def every_progress(connection: Connection) -> list[Progress]:
+    """Progress of all sources, by name."""
+    rows = await connection.fetch(
+        "SELECT source, highest, seen, tallied FROM source_progress ORDER BY source"
+    )
+    return [Progress(*row) for row in rows]
+
+
+async def blocks(
+    connection: Connection, wanted: Sequence[tuple[str, int]]
+) -> dict[str, dict[int, int]]:
+    """Bits of these blocks by source and number; a block that was never written is left out."""
+    rows = await connection.fetch(
+        "SELECT source, block, bits FROM sequence_block JOIN"
+        " unnest($1::text[], $2::integer[]) AS wanted(source, block) USING (source, block)",
+        [source for source, _ in wanted],
+        [block for _, block in wanted],
+    )
+    found: dict[str, dict[int, int]] = {}
+    for row in rows:
+        bits = int.from_bytes(row["bits"], "little")
+        found.setdefault(row["source"], {})[row["block"]] = bits
+    return found
+
+
+async def every_block(connection: Connection, source: str) -> list[tuple[int, int]]:
+    """All blocks of a source with their bits, in order; 1 row per 1024 events."""
+    rows = await connection.fetch(
+        "SELECT block, CASE WHEN bits = $2 THEN NULL ELSE bits END AS bits FROM sequence_block"
+        " WHERE source = $1 ORDER BY block",
+        source,
+        FULL.to_bytes(BLOCK // 8, "little"),
+    )
+    return [(row[0], FULL if row[1] is None else int.from_bytes(row[1], "little")) for row in rows]
+
+
+async def write_progress(
+    connection: Connection,
+    sources: Sequence[Progress],
+    changed: Mapping[str, Mapping[int, int]],
+) -> None:
+    """Write how far sources have come and the blocks that changed."""
+    await connection.execute(
+        "INSERT INTO source_progress (source, highest, seen, tallied)"
+        " SELECT * FROM unnest($1::text[], $2::integer[], $3::integer[], $4::integer[])"
+        " ON CONFLICT (source) DO UPDATE SET highest = excluded.highest, seen = excluded.seen,"
+        " tallied = excluded.tallied",
+        [p.source for p in sources],
+        [p.highest for p in sources],
+        [p.seen for p in sources],
+        [p.tallied for p in sources],
+    )
+    rows = [(s, n, bits) for s, by_number in changed.items() for n, bits in by_number.items()]
+    await connection.execute(
+        "INSERT INTO sequence_block (source, block, bits)"
+        " SELECT * FROM unnest($1::text[], $2::integer[], $3::bytea[])"
+        " ON CONFLICT (source, block) DO UPDATE SET bits = excluded.bits",
+        [source for source, _, _ in rows],
+        [number for _, number, _ in rows],
+        [bits.to_bytes(BLOCK // 8, "little") for _, _, bits in rows],
+    )
+
+
+async def write_parked(connection: Connection, events: Sequence[tuple[Any, ...]]) -> None:
+    """Note parkings and re-drives, in any order.
+
+    Each is parked id, consumer, case id, reason, moment of parking, moment of the re-drive.
+    """
+    await connection.executemany(
+        "INSERT INTO parked_event (parked_id, consumer, case_id, reason, parked_at, redriven_at)"
+        " VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (parked_id) DO UPDATE SET"
+        " reason = coalesce(parked_event.reason, excluded.reason),"
+        " parked_at = coalesce(parked_event.parked_at, excluded.parked_at),"
+        " redriven_at = coalesce(parked_event.redriven_at, excluded.redriven_at)",
+        events,
+    )
+
+
+async def count_parked(connection: Connection) -> int:
+    """Events that some service put aside and has not handled since."""
+    found = await connection.fetchval(
+        "SELECT count(*) FROM parked_event WHERE redriven_at IS NULL AND parked_at IS NOT NULL"
+    )
+    return int(found)
+
+
+async def parked_without_case(connection: Connection) -> list[Any]:
+    """Open parked events that belong to no case that can be told: the oldest hundred."""
+    return list(
+        await connection.fetch(
+            "SELECT parked_id, consumer, reason, parked_at FROM parked_event"
+            " WHERE redriven_at IS NULL AND parked_at IS NOT NULL AND case_id IS NULL"
+            " ORDER BY parked_at LIMIT $1",
+            PARKED_SHOWN_MAX,
+        )
+    )
+
+
+async def picture(connection: Connection, case_id: UUID) -> Picture | None:
+    """Picture of one case."""
+    return (await pictures(connection, [case_id])).get(case_id)
+
+
+async def case_of_report(connection: Connection, report_id: UUID) -> UUID | None:
+    """Case of a report; None when no such report was seen."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT case_id FROM report WHERE report_id = $1", report_id
+    )
+    return found
+
+
+async def cases(
+    connection: Connection,
+    after: UUID,
+    limit: int,
+    *,
+    standings: Sequence[Standing] = (),
+    late: bool | None = None,
+    reference: str | None = None,
+    now: datetime,
+) -> list[Picture]:
+    """Cases in the order of their ids, after one of them.
+
+    `late` asks for those whose next step is overdue (True) or not (False) at `now`.
+    """
+    conditions = ["case_id > $1"]
+    arguments: list[Any] = [after, limit]
+
+    def given(value: Any) -> str:
+        arguments.append(value)
+        return f"${len(arguments)}"
+
+    if standings:
+        # Literals of our own enumeration, so that the planner can use the partial index.
+        names = ", ".join(f"'{item.value}'" for item in standings)
+        conditions.append(f"standing IN ({names})")
+    if late is not None:
+        conditions.append(f"(due_at IS NOT NULL AND due_at < {given(now)}) IS {late}")
+    if reference is not None:
+        conditions.append(f"reference = {given(reference)}")
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM case_picture WHERE {' AND '.join(conditions)}"  # noqa: S608
+        " ORDER BY case_id LIMIT $2",
+        *arguments,
+    )
+    return [Picture(*row) for row in rows]
+
+
+_UNPICKED = f"""
+SELECT {_COLUMNS} FROM case_picture
+WHERE case_id > $1 AND standing <> 'picked-up'
+  AND (standing IN ('incomplete', 'parked')
+       OR (standing IN ('at-desk', 'waiting') AND due_at < $3))
+ORDER BY case_id LIMIT $2
+"""  # noqa: S608  # column names of a dataclass
+
+
+async def unpicked(connection: Connection, after: UUID, limit: int, now: datetime) -> list[Picture]:
+    """Cases that nobody picked up and that do not simply wait within their time."""
+    return [Picture(*row) for row in await connection.fetch(_UNPICKED, after, limit, now)]

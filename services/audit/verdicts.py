@@ -1,0 +1,83 @@
+"""What a reader is told of a case: its state at a moment and one sentence in plain Dutch. Pure."""
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from contracts.referral import DESK
+from services.audit.domain import Picture, Standing, State, Verdict
+from services.audit.rules import due_at, missing, standing
+
+_AMSTERDAM = ZoneInfo("Europe/Amsterdam")
+_DESK_REASONS = {
+    "no-competent-party": "geen organisatie is bevoegd",
+    "shown-only": "de organisatie is alleen getoond en neemt geen zaken over",
+    "no-feedback-party": "de organisatie meldt niet terug of zij de zaak oppakt",
+    "second-return": "de zaak kwam twee keer terug",
+    "no-channel": "de organisatie is niet te bereiken",
+    "term-expired": "de organisatie reageerde niet op tijd",
+}
+_ACTIONS = {
+    "acknowledge": "bevestigt de ontvangst",
+    "decide": "beslist of zij de zaak oppakt",
+    "handle": "behandelt de zaak",
+    "assign": "wijst de zaak toe",
+    "ask-reporter": "vraagt de melder of die geholpen is",
+    "find-party": "zoekt een organisatie die kan helpen",
+}
+
+
+def verdict(picture: Picture, now: datetime) -> Verdict:
+    """Judge a case at a moment; `actor`, `action` and `due_at` say who must do what by when."""
+    due = due_at(picture)
+    actor = picture.next_actor or DESK
+    action = picture.next_action or "assign"
+    step = _step(actor, action, due)
+    match standing(picture):
+        case Standing.PARKED:
+            text = f"Een bericht over deze zaak kon niet worden verwerkt. {DESK} herstelt dat nu."
+            return Verdict(State.PARKED, text, DESK, "redrive", due)
+        case Standing.INCOMPLETE:
+            absent = missing(picture)
+            text = f"Berichten ontbreken: {', '.join(absent)}. {DESK} zoekt dat nu uit."
+            return Verdict(State.INCOMPLETE, text, DESK, "recover", due, absent)
+        case Standing.PICKED_UP:
+            return Verdict(
+                State.PICKED_UP,
+                _picked_up(picture),
+                picture.next_actor,
+                picture.next_action,
+                picture.next_due_at,
+            )
+        case Standing.AT_DESK:
+            reason = _DESK_REASONS.get(picture.at_desk_reason or "", picture.at_desk_reason)
+            state, text = State.AT_DESK, f"De zaak ligt bij {DESK}: {reason}. {step}"
+        case Standing.WAITING:
+            state, text = State.WAITING, f"Nog niet opgepakt. {step}"
+    if due is not None and due < now:
+        state, text = State.OVERDUE, f"Te laat sinds {_local(due)}. {text}"
+    return Verdict(state, text, actor, action, due)
+
+
+def _picked_up(picture: Picture) -> str:
+    text = f"Opgepakt door {picture.holder}"
+    if picture.accepted_at is None or picture.received_at is None:
+        return f"{text}."
+    return f"{text}, {duration(picture.accepted_at - picture.received_at)} na ontvangst."
+
+
+def _step(actor: str, action: str, due: datetime | None) -> str:
+    by = f", uiterlijk {_local(due)}" if due else ""
+    return f"{actor} {_ACTIONS.get(action, action)}{by}."
+
+
+def duration(length: timedelta) -> str:
+    """A length of time in words, in its largest unit."""
+    seconds = max(0, int(length.total_seconds()))
+    for unit, size in (("dagen", 86_400), ("uur", 3_600), ("minuten", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return "1 seconde" if seconds == 1 else f"{seconds} seconden"
+
+
+def _local(moment: datetime) -> str:
+    return moment.astimezone(_AMSTERDAM).strftime("%d-%m-%Y %H:%M")

@@ -1,0 +1,69 @@
+"""From a validated report to the rows and the event to store, and from those to the receipt."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from contracts.envelope import rfc3339
+from contracts.intake import ReportReceived
+from contracts.reference import case_reference
+from services.chassis.ids import new_id
+from services.intake.codes import Codes
+from services.intake.domain import NewReport, StoredReport
+from services.intake.receipts import ReceiptSigner
+from services.intake.store import ReportRow
+from services.intake.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Seals, derives and signs; keeps nothing and does no input or output."""
+
+    vault: Vault
+    codes: Codes
+    signer: ReceiptSigner
+    public_url: str
+
+    def prepare(
+        self, report: NewReport, client: str, idempotency_key: str, now: datetime
+    ) -> tuple[ReportRow, ReportReceived]:
+        """What to store and to publish of a new report, which becomes a case of its own."""
+        case_id, report_id = new_id(), new_id()
+        sealed = self.vault.seal(case_id, report.content())
+        code_mac = self.codes.code_mac(self.codes.code(case_id, report_id))
+        assert code_mac is not None
+        row = ReportRow(
+            report=StoredReport(report_id, case_id, now, sealed.commitment),
+            client=client,
+            idempotency_key=idempotency_key,
+            body_mac=self.codes.body_mac(report.canonical()),
+            channel=report.channel,
+            kind=report.situation.kind,
+            code_mac=code_mac,
+            sealed=sealed,
+        )
+        event = ReportReceived(
+            report_id=report_id,
+            case_id=case_id,
+            channel=report.channel,
+            situation=report.situation,
+            received_at=now,
+            content=tuple(sealed.fields),
+            commitment=sealed.commitment.hex(),
+        )
+        return row, event
+
+    def receipt(self, stored: StoredReport) -> bytes:
+        """The receipt as JSON: byte for byte the same for a repeat."""
+        return orjson.dumps(
+            {
+                "reference": case_reference(stored.case_id),
+                "caseId": str(stored.case_id),
+                "reportId": str(stored.report_id),
+                "receivedAt": rfc3339(stored.received_at),
+                "code": self.codes.code(stored.case_id, stored.report_id),
+                "statusUrl": f"{self.public_url}/v1/report-statuses",
+                "receipt": self.signer.sign(stored),
+            }
+        )

@@ -1,0 +1,1 @@
+"""Referral: who holds a case, who acts next, by when; offers to partners and their answers."""

@@ -1,0 +1,129 @@
+"""The events that tell what happened; each of the main topic with the holder and the next step."""
+
+from datetime import datetime
+from typing import Any
+
+from contracts.reference import case_reference
+from contracts.referral import (
+    AnswerRefused,
+    CaseAtDesk,
+    DeskReason,
+    RedecisionRequested,
+    ReferralAnswered,
+    ReferralOffer,
+    ReferralOffered,
+    ReferralStatusChanged,
+    ReferralWithdrawn,
+    Status,
+)
+from contracts.routing import CaseAssigned
+from services.referral.domain import Case, Channel, FeedItem, Referral, Verdict, WhoMustAct
+
+
+def offered(case: Case, referral: Referral, channel: Channel, now: datetime) -> ReferralOffered:
+    """An organisation was asked."""
+    return ReferralOffered(
+        **_standing(case, now),
+        referral_id=referral.referral_id,
+        attempt=referral.attempt,
+        organisation=referral.organisation,
+        loket=referral.loket,
+        channel=channel.value,
+        decision_id=referral.decision_id,
+        signal=referral.signal,
+    )
+
+
+def offer_item(referral: Referral, event: CaseAssigned) -> FeedItem:
+    """The offer itself, for the organisation's feed."""
+    offer = ReferralOffer(
+        referral_id=referral.referral_id,
+        attempt=referral.attempt,
+        case_id=referral.case_id,
+        reference=case_reference(referral.case_id),
+        organisation=referral.organisation,
+        loket=referral.loket,
+        kind=event.kind_at_primary,
+        urgency=event.urgency,
+        situation=event.situation,
+        content=event.content,
+        first_received_at=event.received_at,
+        received_by=referral.received_by,
+        accepted_by=referral.accepted_by,
+        signal=referral.signal,
+    )
+    return FeedItem(referral.organisation, offer)
+
+
+def status_changed(case: Case, referral: Referral, now: datetime) -> ReferralStatusChanged:
+    """A referral entered the state that it has now."""
+    return ReferralStatusChanged(
+        **_standing(case, now),
+        referral_id=referral.referral_id,
+        attempt=referral.attempt,
+        organisation=referral.organisation,
+        status=referral.status,
+        business_status=referral.business_status,
+        reason=referral.reason,
+    )
+
+
+def at_desk(case: Case, reason: DeskReason, now: datetime) -> CaseAtDesk:
+    """The desk holds the case and must act."""
+    return CaseAtDesk(**_standing(case, now), reason=reason)
+
+
+def redecision(case: Case, why: str, now: datetime) -> RedecisionRequested:
+    """Routing must decide again without those who returned the case."""
+    return RedecisionRequested(
+        **_standing(case, now),
+        excluded=case.returned_by,
+        decision_number=case.decision_number + 1,
+        reason=why,
+    )
+
+
+def withdrawn_item(referral: Referral, now: datetime) -> FeedItem:
+    """The referral is no longer the organisation's, for its feed."""
+    event = ReferralWithdrawn(
+        referral_id=referral.referral_id,
+        attempt=referral.attempt,
+        case_id=referral.case_id,
+        organisation=referral.organisation,
+        status=referral.status,
+        business_status=referral.business_status,
+        at=now,
+    )
+    return FeedItem(referral.organisation, event)
+
+
+def refusal(
+    event: ReferralAnswered, verdict: Verdict, case: Case | None, referral: Referral | None,
+    now: datetime,
+) -> AnswerRefused:  # fmt: skip
+    """What the sender is told of an answer without effect.
+
+    Of a referral that is not the sender's nothing is told but that it is unknown.
+    """
+    known = case is not None and referral is not None
+    return AnswerRefused(
+        referral_id=event.referral_id,
+        case_id=event.case_id,
+        answer_id=event.answer_id,
+        answer=event.answer.value,
+        status=referral.status if referral is not None else Status.ENTERED_IN_ERROR,
+        business_status=referral.business_status if referral is not None else None,
+        problem=verdict.value,
+        who_must_act=(case.who_must_act if known and case else WhoMustAct.PARTNER).value,
+        at=now,
+    )
+
+
+def _standing(case: Case, now: datetime) -> dict[str, Any]:
+    return {
+        "case_id": case.case_id,
+        "holder": case.holder,
+        "handoff": case.handoff,
+        "next_step": case.next_step,
+        "at": now,
+    }

@@ -1,0 +1,258 @@
+"""Routes of partners: their feed, their referrals, their answers, and permission to see content."""
+
+import asyncio
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import JSONResponse
+
+from contracts.envelope import feed_source, to_structured
+from contracts.intake import ContentField
+from contracts.referral import ReferralAnswered, Status
+from services.chassis import journal
+from services.chassis.auth import Principal, Requires, Scope
+from services.chassis.ids import new_id
+from services.chassis.problem import FieldProblem, Problem
+from services.chassis.runtime import Runtime
+from services.referral import store
+from services.referral.answering import Settled, Submission, settle
+from services.referral.capability import Signer
+from services.referral.domain import HOLDING, OPEN, Case, Referral, Verdict
+from services.referral.effects import Count, Publishing
+from services.referral.models import (
+    AnswerGiven,
+    AnswerSettled,
+    CapabilityView,
+    PartnerEvents,
+    Referrals,
+    ReferralView,
+    referral_view,
+)
+from services.referral.partners import Partners
+
+FEED_LIMIT_MAX = 500
+WAIT_SECONDS_MAX = 20
+_WAIT_ROUND_SECONDS = 0.25
+
+_PARTNER = Annotated[Principal, Depends(Requires(Scope.PARTNER))]
+_MISSING = {
+    Verdict.REASON_MISSING: FieldProblem(
+        field="reason",
+        problem="A decline has no reason.",
+        remedy="Send one of the coded reasons.",
+    ),
+    Verdict.TEXT_MISSING: FieldProblem(
+        field="reasonText",
+        problem="The reason `other` has no text.",
+        remedy="Say in at most 500 characters why you decline; only the desk of meldpunt reads it.",
+    ),
+}
+_DETAILS = {
+    Verdict.EXPIRED: "The time to answer has passed and the case has moved on.",
+    Verdict.WITHDRAWN: "Meldpunt has withdrawn this referral.",
+    Verdict.HELD_BY_OTHER: "Another organisation holds the case now.",
+    Verdict.ILLEGAL: "This answer does not follow from the present state. A holder that cannot go"
+    " on calls the desk of meldpunt.",
+    Verdict.WRONG_ATTEMPT: "`attempt` is not that of this referral; send the one of the offer.",
+    Verdict.ANSWER_ID_REUSED: "This answerId was used for another answer; send a new one.",
+}
+
+
+def router(publishing: Publishing, partners: Partners, signer: Signer, count: Count) -> APIRouter:
+    """Routes with the scope `referrals:partner`; a partner meets only what is its own."""
+    routes = APIRouter()
+    _add_feed(routes)
+    _add_referrals(routes)
+    _add_answers(routes, publishing, partners, count)
+    _add_capabilities(routes, publishing, signer)
+    return routes
+
+
+def _add_feed(routes: APIRouter) -> None:
+    @routes.get("/partner-events", operation_id="listPartnerEvents", tags=["partners"])
+    async def events(
+        request: Request,
+        principal: _PARTNER,
+        after: Annotated[int, Query(ge=0, description="Last sequence that was handled")] = 0,
+        limit: Annotated[int, Query(ge=1, le=FEED_LIMIT_MAX)] = 100,
+        waitSeconds: Annotated[float, Query(ge=0, le=WAIT_SECONDS_MAX)] = 0,
+    ) -> PartnerEvents:
+        """Offers, withdrawals and refused answers of the caller's organisation, oldest first.
+
+        The sequence has no holes: ask again with `after` set to `lastSequence`. With `waitSeconds`
+        the answer waits for a first event.
+        """
+        runtime: Runtime = request.app.state.runtime
+        source = feed_source(_organisation(principal))
+        deadline = asyncio.get_running_loop().time() + waitSeconds
+        while True:
+            async with runtime.database.connection() as connection:
+                found = await journal.read_feed(connection, source, after, limit)
+            left = deadline - asyncio.get_running_loop().time()
+            if found or left <= 0:
+                break
+            await asyncio.sleep(min(_WAIT_ROUND_SECONDS, left))
+        return PartnerEvents(
+            events=[to_structured(item) | {"data": orjson.loads(item.data)} for item in found],
+            last_sequence=found[-1].sequence if found else after,
+        )
+
+
+def _add_referrals(routes: APIRouter) -> None:
+    @routes.get("/referrals", operation_id="listReferrals", tags=["partners"])
+    async def listing(
+        request: Request,
+        principal: _PARTNER,
+        status: Status | None = None,
+        after: UUID | None = None,
+        limit: Annotated[int, Query(ge=1, le=FEED_LIMIT_MAX)] = 100,
+    ) -> Referrals:
+        """The caller's referrals, oldest first."""
+        runtime: Runtime = request.app.state.runtime
+        async with runtime.database.connection() as connection:
+            found = await store.list_referrals(
+                connection, _organisation(principal), status, after, limit
+            )
+        full = len(found) == limit
+        return Referrals(
+            referrals=[referral_view(case, referral) for case, referral in found],
+            next_after=found[-1][1].referral_id if full else None,
+        )
+
+    @routes.get("/referrals/{referralId}", operation_id="getReferral", tags=["partners"])
+    async def one(request: Request, principal: _PARTNER, referralId: UUID) -> ReferralView:
+        """One referral of the caller, in its present state."""
+        return referral_view(*await _own(request.app.state.runtime, principal, referralId))
+
+
+def _add_answers(
+    routes: APIRouter, publishing: Publishing, partners: Partners, count: Count
+) -> None:
+    @routes.post(
+        "/referrals/{referralId}/answers",
+        operation_id="answerReferral",
+        tags=["partners"],
+        responses={404: {"description": "Not yours"}, 409: {"description": "No effect; the state"}},
+    )
+    async def answer(
+        request: Request, principal: _PARTNER, referralId: UUID, body: AnswerGiven
+    ) -> AnswerSettled:
+        """Receive, accept or decline a referral; gives the state that it has after it."""
+        runtime: Runtime = request.app.state.runtime
+        organisation = _organisation(principal)
+        await partners.ready()
+        _, referral = await _own(runtime, principal, referralId)
+        now = runtime.clock()
+        event = ReferralAnswered(
+            answer_id=body.answer_id,
+            referral_id=referralId,
+            case_id=referral.case_id,
+            attempt=body.attempt,
+            answer=body.answer,
+            reason=body.reason,
+            suggested_organisation=body.suggested_organisation,
+            at=now,
+        )
+        work = runtime.tracing.start("answer", request.headers.get("traceparent"))
+        submission = Submission(
+            organisation, event, work.traceparent, on_feed=False, reason_text=body.reason_text
+        )
+        try:
+            async with runtime.database.transaction() as connection:
+                channels = await store.channels(connection)
+                [settled] = await settle(connection, publishing, channels, [submission], now)
+        finally:
+            work.end()
+        count(event.event_name, settled.verdict)
+        return _settled(settled)
+
+
+def _add_capabilities(routes: APIRouter, publishing: Publishing, signer: Signer) -> None:
+    @routes.post(
+        "/referrals/{referralId}/content-capabilities",
+        operation_id="createContentCapability",
+        status_code=201,
+        tags=["partners"],
+        responses={404: {"description": "Not yours"}, 409: {"description": "Not yours any more"}},
+    )
+    async def capability(request: Request, principal: _PARTNER, referralId: UUID) -> CapabilityView:
+        """Permission for minutes to fetch the narrative, and after accepting also the identity."""
+        runtime: Runtime = request.app.state.runtime
+        case, referral = await _own(runtime, principal, referralId)
+        fields = _fields(case, referral)
+        if not fields:
+            raise _conflict(Verdict.WITHDRAWN, case, referral, "This referral gives no content.")
+        signed = signer.sign(
+            organisation=referral.organisation,
+            case_id=case.case_id,
+            referral_id=referral.referral_id,
+            attempt=referral.attempt,
+            fields=fields,
+            capability_id=new_id(),
+            now=runtime.clock(),
+        )
+        return CapabilityView(
+            capability=signed.token,
+            expires_at=signed.expires_at,
+            content_url=publishing.content_url(case.case_id),
+            fields=fields,
+        )
+
+    @routes.get("/keys", operation_id="listKeys", tags=["keys"])
+    async def keys() -> JSONResponse:
+        """The public key of the capabilities as a JWKS; needs no token."""
+        return JSONResponse(signer.key_set(), headers={"Cache-Control": "public, max-age=300"})
+
+
+def _organisation(principal: Principal) -> str:
+    # `authorised` has refused a partner's token without one.
+    assert principal.organisation is not None
+    return principal.organisation
+
+
+async def _own(runtime: Runtime, principal: Principal, referral_id: UUID) -> tuple[Case, Referral]:
+    async with runtime.database.connection() as connection:
+        found = await store.find(connection, referral_id, _organisation(principal))
+    if found is None:
+        raise Problem(404, "referral-unknown", "Your organisation has no referral with this id.")
+    return found
+
+
+def _fields(case: Case, referral: Referral) -> list[ContentField]:
+    """What this referral may show now; nothing once it is no longer the organisation's."""
+    match referral.status:
+        case status if status in OPEN:
+            allowed = {ContentField.NARRATIVE}
+        case status if status in HOLDING:
+            allowed = {ContentField.NARRATIVE, ContentField.IDENTITY}
+        case _:
+            allowed = set()
+    return [field for field in case.content if field in allowed]
+
+
+def _settled(settled: Settled) -> AnswerSettled:
+    verdict, case, referral = settled.verdict, settled.case, settled.referral
+    if case is None or referral is None:
+        raise Problem(404, "referral-unknown", "Your organisation has no referral with this id.")
+    if verdict in _MISSING:
+        raise Problem(
+            400, "invalid-input", "Correct the fields in `errors`.", errors=[_MISSING[verdict]]
+        )
+    if verdict not in {Verdict.APPLIED, Verdict.DUPLICATE}:
+        raise _conflict(verdict, case, referral, _DETAILS[verdict])
+    return AnswerSettled(
+        duplicate=verdict is Verdict.DUPLICATE, referral=referral_view(case, referral)
+    )
+
+
+def _conflict(verdict: Verdict, case: Case, referral: Referral, detail: str) -> Problem:
+    """The true present state, who holds the case and who must act."""
+    state = {
+        "referralStatus": referral.status.value,
+        "businessStatus": referral.business_status.value if referral.business_status else None,
+        "holder": case.holder,
+        "whoMustAct": case.who_must_act.value,
+    }
+    return Problem(409, verdict.value, detail, extra=state)

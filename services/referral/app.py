@@ -1,0 +1,61 @@
+"""Puts referral together; the only place that constructs."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from prometheus_client import Counter
+
+from contracts import topics
+from contracts.event import Catalogue
+from contracts.referral import ReferralAnswered
+from contracts.routing import CaseAssigned
+from services.chassis.runtime import Runtime
+from services.referral import api, desk
+from services.referral.capability import Signer, load_key
+from services.referral.deadlines import Deadlines
+from services.referral.domain import Verdict
+from services.referral.effects import Publishing
+from services.referral.handlers import Handlers
+from services.referral.partners import Partners, load_partners
+from services.referral.settings import ReferralSettings
+
+ANSWERS_GROUP = "meldpunt-referral-partners"
+
+
+def build(settings: ReferralSettings) -> FastAPI:
+    """The service; nothing connects before the application starts."""
+    runtime = Runtime("referral", topics.REFERRAL, settings)
+    publishing = Publishing(topics.REFERRAL, runtime.source, settings.intake_url.rstrip("/"))
+    partners = Partners(runtime.database, load_partners(settings.partners_file))
+    outcomes = Counter(
+        "meldpunt_referral_outcomes",
+        "Decisions, answers and expiries, by verdict",
+        ["event", "verdict"],
+        registry=runtime.metrics.registry,
+    )
+
+    def count(event: str, verdict: Verdict) -> None:
+        outcomes.labels(event, verdict.value).inc()
+
+    handlers = Handlers(publishing, partners, count, runtime.clock)
+    deadlines = Deadlines(
+        runtime.database, publishing, count, runtime.clock, settings.deadline_grace_seconds
+    )
+    key = load_key(settings.signing_key_file, create=settings.environment != "production")
+    signer = Signer(key, settings.capability_seconds)
+
+    runtime.background("partners", partners.run)
+    runtime.consume(handlers.handle_assigned, Catalogue(CaseAssigned), topics=[topics.ROUTING])
+    runtime.consume(
+        handlers.handle_answers,
+        Catalogue(ReferralAnswered),
+        pattern=topics.PARTNER_IN_PATTERN,
+        group=ANSWERS_GROUP,
+    )
+    runtime.every("deadlines", settings.deadline_seconds, deadlines.work)
+    return runtime.app(
+        title="Meldpunt: referral",
+        description="Offers to partners, their answers, and who holds each case.",
+        routers=[api.router(publishing, partners, signer, count), desk.router(publishing)],
+        migrations=Path(__file__).parent / "migrations",
+    )

@@ -1,0 +1,194 @@
+"""Cases, referrals and the one table of transitions that code and database both follow."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from contracts.event import Event
+from contracts.intake import ContentField
+from contracts.referral import (
+    DESK,
+    BusinessStatus,
+    DeclineReason,
+    DeskReason,
+    NextAction,
+    NextStep,
+    Status,
+)
+from contracts.situation import Kind, Urgency
+
+REASON_TEXT_CHARACTERS_MAX = 500
+
+# A case goes back to routing once; the second return is for people (P7: no loop).
+RETURNS_MAX = 2
+
+_ENDS = {Status.FAILED, Status.CANCELLED, Status.ENTERED_IN_ERROR}
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.REQUESTED: frozenset(
+        {Status.RECEIVED, Status.ACCEPTED, Status.REJECTED} | _ENDS,
+    ),
+    Status.RECEIVED: frozenset({Status.ACCEPTED, Status.REJECTED} | _ENDS),
+    Status.ACCEPTED: frozenset({Status.IN_PROGRESS, Status.ON_HOLD, Status.COMPLETED} | _ENDS),
+    Status.IN_PROGRESS: frozenset({Status.ON_HOLD, Status.COMPLETED} | _ENDS),
+    Status.ON_HOLD: frozenset({Status.IN_PROGRESS, Status.COMPLETED} | _ENDS),
+    Status.REJECTED: frozenset(),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELLED: frozenset(),
+    Status.ENTERED_IN_ERROR: frozenset(),
+}
+
+OPEN = frozenset({Status.REQUESTED, Status.RECEIVED})
+"""The organisation has not decided yet; at most one such referral per case."""
+
+HOLDING = frozenset({Status.ACCEPTED, Status.IN_PROGRESS, Status.ON_HOLD})
+"""The organisation holds the case; at most one such referral per case."""
+
+
+class IllegalTransition(Exception):
+    """A rule tried a transition that is not in the table: a defect, never an input error."""
+
+
+class Channel(StrEnum):
+    """How a partner gets its feed: its Kafka topic or the inbox API."""
+
+    KAFKA = "kafka"
+    INBOX = "inbox"
+
+
+class Verdict(StrEnum):
+    """What became of an event; everything but APPLIED leaves the state as it was."""
+
+    APPLIED = "applied"
+    DUPLICATE = "duplicate"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    HELD_BY_OTHER = "held-by-other"
+    ILLEGAL = "illegal"
+    WRONG_ATTEMPT = "wrong-attempt"
+    REASON_MISSING = "reason-missing"
+    TEXT_MISSING = "text-missing"
+    UNKNOWN_REFERRAL = "unknown-referral"
+    WRONG_SOURCE = "wrong-source"
+    ANSWER_ID_REUSED = "answer-id-reused"
+    OUTDATED = "outdated"
+    BUSY = "busy"
+
+
+class WhoMustAct(StrEnum):
+    """On whom the case waits, as told to a partner whose answer was refused."""
+
+    PARTNER = "partner"
+    MELDPUNT = "meldpunt"
+    REPORTER = "reporter"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One case: exactly one holder, and while it is open one next step.
+
+    `handoff` counts changes of holder, `attempts` the referrals made, `returns` those that were
+    declined or expired; `returned_by` are the organisations of those. `first_received_at` is the
+    reporter's first receipt, which no referral resets.
+    """
+
+    case_id: UUID
+    report_id: UUID
+    holder: str
+    handoff: int
+    decision_id: UUID
+    decision_number: int
+    attempts: int
+    returns: int
+    returned_by: tuple[str, ...]
+    desk_reason: DeskReason | None
+    next_step: NextStep | None
+    open: bool
+    kind: Kind
+    urgency: Urgency
+    situation: str
+    content: tuple[ContentField, ...]
+    first_received_at: datetime
+    opened_at: datetime
+    changed_at: datetime
+
+    @property
+    def who_must_act(self) -> WhoMustAct:
+        """Who acts next, without naming an organisation."""
+        if self.next_step is None or self.next_step.actor == DESK:
+            asks = self.next_step is not None and self.next_step.action is NextAction.ASK_REPORTER
+            return WhoMustAct.REPORTER if asks else WhoMustAct.MELDPUNT
+        return WhoMustAct.PARTNER
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """One attempt at one organisation; `attempt` fences answers to earlier ones off.
+
+    A signal goes to a party that reports nothing back: it does not expire, since silence is what
+    was expected of it.
+    """
+
+    referral_id: UUID
+    case_id: UUID
+    attempt: int
+    organisation: str
+    loket: str | None
+    decision_id: UUID
+    signal: bool
+    status: Status
+    offered_at: datetime
+    received_by: datetime
+    accepted_by: datetime
+    business_status: BusinessStatus | None = None
+    reason: DeclineReason | None = None
+    suggested_organisation: str | None = None
+    received_at: datetime | None = None
+    accepted_at: datetime | None = None
+    closed_at: datetime | None = None
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When silence makes this referral expire; None when nothing is awaited."""
+        if self.signal:
+            return None
+        if self.status is Status.REQUESTED:
+            return min(self.received_by, self.accepted_by)
+        return self.accepted_by if self.status is Status.RECEIVED else None
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """An event for one partner's own feed."""
+
+    organisation: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The state after an event and what has to be published because of it."""
+
+    verdict: Verdict
+    case: Case
+    referrals: tuple[Referral, ...] = ()
+    events: tuple[Event, ...] = ()
+    feed: tuple[FeedItem, ...] = ()
+
+
+def diagram() -> str:
+    """The transition table as a Mermaid state diagram."""
+    lines = ["stateDiagram-v2", f"    [*] --> {_name(Status.REQUESTED)}"]
+    for source in Status:
+        targets = sorted(TRANSITIONS[source])
+        lines += [f"    {_name(source)} --> {_name(target)}" for target in targets]
+        if not targets:
+            lines.append(f"    {_name(source)} --> [*]")
+    return "\n".join(lines)
+
+
+def _name(status: Status) -> str:
+    # Mermaid takes a hyphen in a name for part of an arrow.
+    return status.value.replace("-", "_")

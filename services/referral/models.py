@@ -1,0 +1,245 @@
+"""What the API reads and shows; names in JSON are camelCase by the NL API Design Rules."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from contracts.intake import ContentField
+from contracts.reference import case_reference
+from contracts.referral import (
+    Answer,
+    BusinessStatus,
+    DeclineReason,
+    DeskReason,
+    NextAction,
+    Status,
+)
+from contracts.situation import Kind, LoketId, OrganisationId, Situation, Urgency
+from services.referral.domain import (
+    HOLDING,
+    OPEN,
+    REASON_TEXT_CHARACTERS_MAX,
+    Case,
+    Referral,
+    WhoMustAct,
+)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
+    )
+
+
+class NextStepView(_Model):
+    """Who acts next, on what, by when."""
+
+    actor: OrganisationId
+    action: NextAction
+    due_at: datetime
+
+
+class ReferralView(_Model):
+    """A referral as its organisation sees it; the content comes from intake with a capability.
+
+    `situation` is absent once the referral has ended: the case may have changed since.
+    """
+
+    referral_id: UUID
+    case_id: UUID
+    reference: str
+    attempt: int
+    organisation: OrganisationId
+    loket: LoketId | None
+    signal: bool
+    status: Status
+    business_status: BusinessStatus | None
+    reason: DeclineReason | None
+    kind: Kind
+    urgency: Urgency
+    situation: Situation | None
+    content: tuple[ContentField, ...]
+    first_received_at: datetime
+    offered_at: datetime
+    received_by: datetime
+    accepted_by: datetime
+    received_at: datetime | None
+    accepted_at: datetime | None
+    closed_at: datetime | None
+    who_must_act: WhoMustAct
+
+
+class Referrals(_Model):
+    """A page of referrals; ask the next with `after` set to `nextAfter`."""
+
+    referrals: list[ReferralView]
+    next_after: UUID | None
+
+
+class AnswerGiven(_Model):
+    """A partner's answer; a repeat with the same `answerId` is harmless."""
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", hide_input_in_errors=True)
+
+    answer_id: UUID
+    attempt: Annotated[int, Field(ge=1, le=1000)]
+    answer: Answer
+    reason: DeclineReason | None = None
+    reason_text: Annotated[
+        str | None, Field(min_length=1, max_length=REASON_TEXT_CHARACTERS_MAX)
+    ] = None
+    suggested_organisation: OrganisationId | None = None
+
+
+class AnswerSettled(_Model):
+    """The present state of the referral; `duplicate` when it held what was answered already."""
+
+    duplicate: bool
+    referral: ReferralView
+
+
+class CapabilityView(_Model):
+    """Fetch `contentUrl` with your token and, in `Content-Capability`, the capability."""
+
+    capability: str
+    expires_at: datetime
+    content_url: str
+    fields: list[ContentField]
+
+
+class PartnerEvents(_Model):
+    """Events of the caller's own feed as structured CloudEvents, oldest first."""
+
+    events: list[dict[str, Any]]
+    last_sequence: int
+
+
+class ReferralRecord(_Model):
+    """A referral as the desk sees it, with the text of a decline."""
+
+    referral_id: UUID
+    attempt: int
+    organisation: OrganisationId
+    loket: LoketId | None
+    signal: bool
+    status: Status
+    business_status: BusinessStatus | None
+    reason: DeclineReason | None
+    reason_text: str | None
+    suggested_organisation: OrganisationId | None
+    offered_at: datetime
+    received_by: datetime
+    accepted_by: datetime
+    received_at: datetime | None
+    accepted_at: datetime | None
+    closed_at: datetime | None
+
+
+class CaseSummary(_Model):
+    """One case in a list of the desk."""
+
+    case_id: UUID
+    reference: str
+    holder: OrganisationId
+    handoff: int
+    open: bool
+    overdue: bool
+    next_step: NextStepView | None
+    who_must_act: WhoMustAct
+    desk_reason: DeskReason | None
+    returns: int
+    kind: Kind
+    urgency: Urgency
+    first_received_at: datetime
+
+
+class Cases(_Model):
+    """A page of open cases, first due first; ask the next with `after` set to `nextAfter`."""
+
+    cases: list[CaseSummary]
+    next_after: UUID | None
+
+
+class CaseView(CaseSummary):
+    """One case with its attempts."""
+
+    situation: Situation
+    referrals: list[ReferralRecord]
+
+
+def referral_view(case: Case, referral: Referral) -> ReferralView:
+    """A referral for its organisation: without the text of a decline and other referrals."""
+    shown = referral.status in OPEN | HOLDING
+    return ReferralView(
+        referral_id=referral.referral_id,
+        case_id=referral.case_id,
+        reference=case_reference(referral.case_id),
+        attempt=referral.attempt,
+        organisation=referral.organisation,
+        loket=referral.loket,
+        signal=referral.signal,
+        status=referral.status,
+        business_status=referral.business_status,
+        reason=referral.reason,
+        kind=case.kind,
+        urgency=case.urgency,
+        situation=_situation(case) if shown else None,
+        content=case.content if shown else (),
+        first_received_at=case.first_received_at,
+        offered_at=referral.offered_at,
+        received_by=referral.received_by,
+        accepted_by=referral.accepted_by,
+        received_at=referral.received_at,
+        accepted_at=referral.accepted_at,
+        closed_at=referral.closed_at,
+        who_must_act=case.who_must_act,
+    )
+
+
+def case_summary(case: Case, now: datetime) -> CaseSummary:
+    """A case for a list."""
+    return CaseSummary(**_summary(case, now))
+
+
+def case_view(case: Case, referrals: list[tuple[Referral, str | None]], now: datetime) -> CaseView:
+    """A case with its referrals and the texts of declines."""
+    return CaseView(
+        **_summary(case, now),
+        situation=_situation(case),
+        referrals=[_record(item, text) for item, text in referrals],
+    )
+
+
+def _situation(case: Case) -> Situation:
+    return Situation.model_validate_json(case.situation)
+
+
+def _summary(case: Case, now: datetime) -> dict[str, Any]:
+    step = case.next_step
+    return {
+        "case_id": case.case_id,
+        "reference": case_reference(case.case_id),
+        "holder": case.holder,
+        "handoff": case.handoff,
+        "open": case.open,
+        "overdue": step is not None and step.due_at <= now,
+        "next_step": NextStepView(**step.model_dump()) if step else None,
+        "who_must_act": case.who_must_act,
+        "desk_reason": case.desk_reason,
+        "returns": case.returns,
+        "kind": case.kind,
+        "urgency": case.urgency,
+        "first_received_at": case.first_received_at,
+    }
+
+
+def _record(referral: Referral, reason_text: str | None) -> ReferralRecord:
+    values = {
+        name: getattr(referral, name, None)
+        for name in ReferralRecord.model_fields
+        if name != "reason_text"
+    }
+    return ReferralRecord(**values, reason_text=reason_text)

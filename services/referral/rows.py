@@ -1,0 +1,202 @@
+"""Rows and values: the columns of the tables in one place, and the bulk statements made of them."""
+
+from collections.abc import Mapping, Sequence
+
+import asyncpg
+
+from contracts.intake import ContentField
+from contracts.referral import (
+    BusinessStatus,
+    DeclineReason,
+    DeskReason,
+    NextAction,
+    NextStep,
+    Status,
+)
+from contracts.situation import Kind, Urgency
+from services.referral.domain import Case, Referral
+
+_CASE_COLUMNS = {
+    "case_id": "uuid",
+    "report_id": "uuid",
+    "holder": "text",
+    "handoff": "integer",
+    "decision_id": "uuid",
+    "decision_number": "integer",
+    "attempts": "integer",
+    "returns": "integer",
+    "returned_by": "text",
+    "desk_reason": "text",
+    "next_actor": "text",
+    "next_action": "text",
+    "next_due_at": "timestamptz",
+    "open": "boolean",
+    "kind": "text",
+    "urgency": "text",
+    "situation": "text",
+    "content": "text",
+    "first_received_at": "timestamptz",
+    "opened_at": "timestamptz",
+    "changed_at": "timestamptz",
+}
+_OFFERED_COLUMNS = {
+    "referral_id": "uuid",
+    "case_id": "uuid",
+    "attempt": "integer",
+    "organisation": "text",
+    "loket": "text",
+    "decision_id": "uuid",
+    "signal": "boolean",
+    "status": "text",
+    "offered_at": "timestamptz",
+    "received_by": "timestamptz",
+    "accepted_by": "timestamptz",
+    "closed_at": "timestamptz",
+    "due_at": "timestamptz",
+}
+_MOVED_COLUMNS = {
+    "referral_id": "uuid",
+    "status": "text",
+    "business_status": "text",
+    "reason": "text",
+    "suggested_organisation": "text",
+    "received_at": "timestamptz",
+    "accepted_at": "timestamptz",
+    "closed_at": "timestamptz",
+    "due_at": "timestamptz",
+}
+_FIXED = {"case_id", "report_id", "first_received_at", "opened_at", "referral_id"}
+
+
+_CHANGED_COLUMNS = {
+    name: kind for name, kind in _CASE_COLUMNS.items() if name == "case_id" or name not in _FIXED
+}
+
+
+def _unnest(columns: Mapping[str, str]) -> str:
+    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(columns.values(), 1))
+    return f"unnest({arrays}) AS t({', '.join(columns)})"
+
+
+def _insert(table: str, columns: Mapping[str, str]) -> str:
+    names = ", ".join(columns)
+    return f"INSERT INTO {table} ({names}) SELECT {names} FROM {_unnest(columns)}"  # noqa: S608
+
+
+def _update(table: str, key: str, columns: Mapping[str, str]) -> str:
+    sets = ", ".join(f"{name} = t.{name}" for name in columns if name not in _FIXED)
+    return f"UPDATE {table} x SET {sets} FROM {_unnest(columns)} WHERE x.{key} = t.{key}"  # noqa: S608
+
+
+OPEN_CASES = _insert("case_holder", _CASE_COLUMNS) + " ON CONFLICT DO NOTHING"
+CHANGE_CASES = _update("case_holder", "case_id", _CHANGED_COLUMNS)
+OFFER_REFERRALS = _insert("referral", _OFFERED_COLUMNS)
+MOVE_REFERRALS = _update("referral", "referral_id", _MOVED_COLUMNS)
+
+
+def case_columns(cases: Sequence[Case]) -> list[list[object]]:
+    """Arguments of OPEN_CASES."""
+    return _transposed(
+        [
+            (
+                c.case_id,
+                c.report_id,
+                c.holder,
+                c.handoff,
+                c.decision_id,
+                c.decision_number,
+                c.attempts,
+                c.returns,
+                " ".join(c.returned_by),
+                c.desk_reason,
+                c.next_step.actor if c.next_step else None,
+                c.next_step.action if c.next_step else None,
+                c.next_step.due_at if c.next_step else None,
+                c.open,
+                c.kind,
+                c.urgency,
+                c.situation,
+                " ".join(c.content),
+                c.first_received_at,
+                c.opened_at,
+                c.changed_at,
+            )
+            for c in cases
+        ]
+    )
+
+
+def changed_columns(cases: Sequence[Case]) -> list[list[object]]:
+    """Arguments of CHANGE_CASES."""
+    named = zip(_CASE_COLUMNS, case_columns(cases), strict=True)
+    return [column for name, column in named if name in _CHANGED_COLUMNS]
+
+
+def offered_columns(referrals: Sequence[Referral]) -> list[list[object]]:
+    """Arguments of OFFER_REFERRALS."""
+    return _transposed([tuple(getattr(r, name) for name in _OFFERED_COLUMNS) for r in referrals])
+
+
+def moved_columns(referrals: Sequence[Referral]) -> list[list[object]]:
+    """Arguments of MOVE_REFERRALS."""
+    return _transposed([tuple(getattr(r, name) for name in _MOVED_COLUMNS) for r in referrals])
+
+
+def _transposed(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def case_of(row: asyncpg.Record) -> Case:
+    """A case from its row."""
+    step = None
+    if row["next_actor"] is not None:
+        step = NextStep(
+            actor=row["next_actor"],
+            action=NextAction(row["next_action"]),
+            due_at=row["next_due_at"],
+        )
+    return Case(
+        case_id=row["case_id"],
+        report_id=row["report_id"],
+        holder=row["holder"],
+        handoff=row["handoff"],
+        decision_id=row["decision_id"],
+        decision_number=row["decision_number"],
+        attempts=row["attempts"],
+        returns=row["returns"],
+        returned_by=tuple(row["returned_by"].split()),
+        desk_reason=DeskReason(row["desk_reason"]) if row["desk_reason"] else None,
+        next_step=step,
+        open=row["open"],
+        kind=Kind(row["kind"]),
+        urgency=Urgency(row["urgency"]),
+        situation=row["situation"],
+        content=tuple(ContentField(name) for name in row["content"].split()),
+        first_received_at=row["first_received_at"],
+        opened_at=row["opened_at"],
+        changed_at=row["changed_at"],
+    )
+
+
+def referral_of(row: asyncpg.Record) -> Referral:
+    """A referral from its row, without the text of a decline."""
+    business, reason = row["business_status"], row["reason"]
+    return Referral(
+        referral_id=row["referral_id"],
+        case_id=row["case_id"],
+        attempt=row["attempt"],
+        organisation=row["organisation"],
+        loket=row["loket"],
+        decision_id=row["decision_id"],
+        signal=row["signal"],
+        status=Status(row["status"]),
+        offered_at=row["offered_at"],
+        received_by=row["received_by"],
+        accepted_by=row["accepted_by"],
+        business_status=BusinessStatus(business) if business else None,
+        reason=DeclineReason(reason) if reason else None,
+        suggested_organisation=row["suggested_organisation"],
+        received_at=row["received_at"],
+        accepted_at=row["accepted_at"],
+        closed_at=row["closed_at"],
+    )

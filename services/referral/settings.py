@@ -1,0 +1,31 @@
+"""Settings of referral, from `MELDPUNT_REFERRAL_*`."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from services.chassis.settings import ServiceSettings, service_config
+
+
+class ReferralSettings(ServiceSettings):
+    """What referral needs beside the settings of every service."""
+
+    model_config = service_config("referral")
+
+    intake_url: str
+    signing_key_file: Path
+    partners_file: Path = Path(__file__).parent / "partners.yaml"
+    capability_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
+    deadline_seconds: Annotated[float, Field(gt=0)] = 0.5
+    deadline_grace_seconds: Annotated[float, Field(ge=0)] = 5.0
+
+    @model_validator(mode="after")
+    def _files_exist(self) -> Self:
+        # In development the key is made at the first start; a made-up key in production would
+        # be a key that no one has approved.
+        if self.environment == "production" and not self.signing_key_file.is_file():
+            raise ValueError("signing_key_file does not exist; put the Ed25519 key (PEM) there")
+        if not self.partners_file.is_file():
+            raise ValueError("partners_file does not exist; name the YAML list of partners")
+        return self

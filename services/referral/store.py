@@ -1,0 +1,246 @@
+"""SQL of referral. Every function takes the caller's connection; locks always go case first."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from contracts.referral import ReferralAnswered, Status
+from services.chassis.db import Connection
+from services.chassis.errors import Unavailable
+from services.referral import rows
+from services.referral.domain import Case, Channel, Referral
+from services.referral.rows import case_of, referral_of
+
+_CURRENT = "('requested', 'received', 'accepted', 'in-progress', 'on-hold')"
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedAnswer:
+    """An answer that had an effect, kept to know a repeat."""
+
+    organisation: str
+    event: ReferralAnswered
+    reason_text: str | None = None
+
+
+async def lock_cases(connection: Connection, case_ids: Iterable[UUID]) -> dict[UUID, Case]:
+    """Lock the cases that exist, in the order of their ids, until the transaction ends."""
+    found = await connection.fetch(
+        "SELECT * FROM case_holder WHERE case_id = ANY($1::uuid[]) ORDER BY case_id FOR UPDATE",
+        sorted(set(case_ids)),
+    )
+    return {row["case_id"]: case_of(row) for row in found}
+
+
+async def lock_cases_of(
+    connection: Connection, referral_ids: Iterable[UUID]
+) -> tuple[dict[UUID, Case], dict[UUID, Referral]]:
+    """Lock the cases of these referrals, then read the referrals as they are under the lock."""
+    ids = sorted(set(referral_ids))
+    found = await connection.fetch(
+        "SELECT * FROM case_holder WHERE case_id IN"
+        " (SELECT case_id FROM referral WHERE referral_id = ANY($1::uuid[]))"
+        " ORDER BY case_id FOR UPDATE",
+        ids,
+    )
+    cases = {row["case_id"]: case_of(row) for row in found}
+    found = await connection.fetch(
+        "SELECT * FROM referral WHERE referral_id = ANY($1::uuid[])", ids
+    )
+    return cases, {row["referral_id"]: referral_of(row) for row in found}
+
+
+async def lock_due(
+    connection: Connection, now: datetime, limit: int
+) -> tuple[dict[UUID, Case], list[Referral]]:
+    """Claim cases with an expired referral that no other transaction works on, earliest first."""
+    found = await connection.fetch(
+        "SELECT c.* FROM referral r JOIN case_holder c USING (case_id)"
+        " WHERE r.due_at <= $1 ORDER BY r.due_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
+        now,
+        limit,
+    )
+    cases = {row["case_id"]: case_of(row) for row in found}
+    # Read again under the lock: an answer may have come in between.
+    found = await connection.fetch(
+        "SELECT * FROM referral WHERE case_id = ANY($1::uuid[]) AND due_at <= $2",
+        list(cases),
+        now,
+    )
+    return cases, [referral_of(row) for row in found]
+
+
+async def current_referrals(
+    connection: Connection, case_ids: Iterable[UUID]
+) -> dict[UUID, Referral]:
+    """The open or holding referral of each case, by case; lock the cases first."""
+    found = await connection.fetch(
+        f"SELECT * FROM referral WHERE case_id = ANY($1::uuid[]) AND status IN {_CURRENT}"  # noqa: S608
+        " ORDER BY attempt",
+        list(case_ids),
+    )
+    return {row["case_id"]: referral_of(row) for row in found}
+
+
+async def referrals_of(connection: Connection, case_id: UUID) -> list[tuple[Referral, str | None]]:
+    """All referrals of a case with the text of a decline, for the desk."""
+    found = await connection.fetch(
+        "SELECT * FROM referral WHERE case_id = $1 ORDER BY attempt", case_id
+    )
+    return [(referral_of(row), row["reason_text"]) for row in found]
+
+
+async def find(
+    connection: Connection, referral_id: UUID, organisation: str | None = None
+) -> tuple[Case, Referral] | None:
+    """A referral with its case, for its organisation only when one is named; takes no lock."""
+    row = await connection.fetchrow(
+        "SELECT * FROM referral WHERE referral_id = $1 AND ($2::text IS NULL OR organisation = $2)",
+        referral_id,
+        organisation,
+    )
+    if row is None:
+        return None
+    case = await find_case(connection, row["case_id"])
+    return None if case is None else (case, referral_of(row))
+
+
+async def find_case(connection: Connection, case_id: UUID) -> Case | None:
+    """One case without a lock."""
+    row = await connection.fetchrow("SELECT * FROM case_holder WHERE case_id = $1", case_id)
+    return None if row is None else case_of(row)
+
+
+async def list_referrals(
+    connection: Connection,
+    organisation: str,
+    status: Status | None,
+    after: UUID | None,
+    limit: int,
+) -> list[tuple[Case, Referral]]:
+    """An organisation's referrals in the order of their ids, which is that of the offers."""
+    found = await connection.fetch(
+        "SELECT * FROM referral WHERE organisation = $1 AND ($2::text IS NULL OR status = $2)"
+        " AND ($3::uuid IS NULL OR referral_id > $3) ORDER BY referral_id LIMIT $4",
+        organisation,
+        status,
+        after,
+        limit,
+    )
+    referrals = [referral_of(row) for row in found]
+    held = await connection.fetch(
+        "SELECT * FROM case_holder WHERE case_id = ANY($1::uuid[])",
+        list({item.case_id for item in referrals}),
+    )
+    cases = {row["case_id"]: case_of(row) for row in held}
+    return [(cases[item.case_id], item) for item in referrals]
+
+
+async def list_cases(
+    connection: Connection,
+    holder: str | None,
+    overdue_at: datetime | None,
+    after: UUID | None,
+    limit: int,
+) -> list[Case]:
+    """Open cases, the one that is due first in front; `overdue_at` keeps those due before it."""
+    found = await connection.fetch(
+        "SELECT * FROM case_holder WHERE open AND ($1::text IS NULL OR holder = $1)"
+        " AND ($2::timestamptz IS NULL OR next_due_at <= $2)"
+        " AND ($3::uuid IS NULL OR (next_due_at, case_id) >"
+        "      (SELECT next_due_at, case_id FROM case_holder WHERE case_id = $3))"
+        " ORDER BY next_due_at, case_id LIMIT $4",
+        holder,
+        overdue_at,
+        after,
+        limit,
+    )
+    return [case_of(row) for row in found]
+
+
+async def applied_answers(
+    connection: Connection, keys: Sequence[tuple[str, UUID]]
+) -> dict[tuple[str, UUID], tuple[UUID, str, str | None]]:
+    """Which of these (organisation, answer id) had an effect: referral, answer and reason."""
+    found = await connection.fetch(
+        "SELECT a.* FROM answer a JOIN unnest($1::text[], $2::uuid[]) AS k(organisation, answer_id)"
+        " USING (organisation, answer_id)",
+        [key[0] for key in keys],
+        [key[1] for key in keys],
+    )
+    return {
+        (row["organisation"], row["answer_id"]): (row["referral_id"], row["answer"], row["reason"])
+        for row in found
+    }
+
+
+async def save(
+    connection: Connection,
+    *,
+    opened: Sequence[Case],
+    changed: Sequence[Case],
+    offered: Sequence[Referral],
+    moved: Sequence[Referral],
+) -> None:
+    """Write new and changed rows, at most one statement for each kind.
+
+    A referral that gives way is moved before the next one is offered, because a case has one open
+    request. Raises Unavailable when another instance opened one of the cases at this moment.
+    """
+    if opened:
+        status = await connection.execute(rows.OPEN_CASES, *rows.case_columns(opened))
+        if int(status.split()[-1]) != len(opened):
+            raise Unavailable("another instance opened one of these cases; read the batch again")
+    if changed:
+        await connection.execute(rows.CHANGE_CASES, *rows.changed_columns(changed))
+    if moved:
+        await connection.execute(rows.MOVE_REFERRALS, *rows.moved_columns(moved))
+    if offered:
+        await connection.execute(rows.OFFER_REFERRALS, *rows.offered_columns(offered))
+
+
+async def save_answers(
+    connection: Connection, answers: Sequence[AppliedAnswer], now: datetime
+) -> None:
+    """Remember answers that had an effect, and the texts of declines."""
+    events = [item.event for item in answers]
+    await connection.execute(
+        "INSERT INTO answer (organisation, answer_id, referral_id, attempt, answer, reason,"
+        " answered_at, applied_at) SELECT *, $8 FROM unnest($1::text[], $2::uuid[], $3::uuid[],"
+        " $4::integer[], $5::text[], $6::text[], $7::timestamptz[])",
+        [item.organisation for item in answers],
+        [event.answer_id for event in events],
+        [event.referral_id for event in events],
+        [event.attempt for event in events],
+        [event.answer for event in events],
+        [event.reason for event in events],
+        [event.at for event in events],
+        now,
+    )
+    for item in answers:
+        if item.reason_text is not None:
+            await connection.execute(
+                "UPDATE referral SET reason_text = $2 WHERE referral_id = $1",
+                item.event.referral_id,
+                item.reason_text,
+            )
+
+
+async def channels(connection: Connection) -> dict[str, Channel]:
+    """How each active partner is reached."""
+    found = await connection.fetch("SELECT organisation, channel FROM partner WHERE active")
+    return {row["organisation"]: Channel(row["channel"]) for row in found}
+
+
+async def seed_partners(
+    connection: Connection, partners: Mapping[str, tuple[str, Channel]]
+) -> None:
+    """Add the partners that are not there yet; what was changed afterwards stays."""
+    await connection.execute(
+        "INSERT INTO partner (organisation, name, channel)"
+        " SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING",
+        list(partners),
+        [name for name, _ in partners.values()],
+        [channel for _, channel in partners.values()],
+    )

@@ -1,0 +1,200 @@
+"""One full example of every event, and how an event becomes a record."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+from contracts import envelope, intake, operations, referral, routing
+from contracts.catalogue import PARTNER, PARTNER_OUT, publications_of
+from contracts.envelope import Envelope
+from contracts.event import Event
+from contracts.situation import (
+    Accused,
+    Flag,
+    Kind,
+    Reporter,
+    Sector,
+    Situation,
+    Subject,
+    Urgency,
+)
+
+NOW = datetime(2026, 11, 24, 9, 30, 0, 123000, tzinfo=UTC)
+CASE, REPORT, REFERRAL, DECISION = (UUID(int=(4 << 76) | (8 << 60) | n) for n in range(1, 5))
+ORGANISATION = "veilig_thuis"
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+SITUATION = Situation(
+    sector=Sector.VO,
+    reporter=Reporter.OUDER,
+    kind=Kind.KLACHT,
+    subject=Subject.PESTEN,
+    accused=Accused.LEERLING,
+    flags=(Flag.SCHOOL_TRIED, Flag.SEVERE),
+    steps_tried=("school", "board"),
+    age=44,
+    affiliation="lkc",
+    brin="12AB01",
+)
+NEXT = referral.NextStep(
+    actor=ORGANISATION, action=referral.NextAction.DECIDE, due_at=NOW + timedelta(days=1)
+)
+_HELD = {"case_id": CASE, "holder": referral.DESK, "handoff": 0, "next_step": NEXT, "at": NOW}
+_ATTEMPT = {"referral_id": REFERRAL, "attempt": 1, "organisation": ORGANISATION}
+
+EXAMPLES: tuple[Event, ...] = (
+    intake.ReportReceived(
+        report_id=REPORT,
+        case_id=CASE,
+        channel=intake.IntakeChannel.WEB,
+        situation=SITUATION,
+        received_at=NOW,
+        content=tuple(intake.ContentField),
+        commitment="ab" * 32,
+    ),
+    intake.ContentDisclosed(
+        case_id=CASE, **_ATTEMPT, fields=(intake.ContentField.NARRATIVE,), disclosed_at=NOW
+    ),
+    routing.CaseAssigned(
+        decision_id=DECISION,
+        case_id=CASE,
+        report_id=REPORT,
+        number=1,
+        mode=routing.Mode.REFER,
+        organisation=ORGANISATION,
+        loket="veilig_thuis_utrecht",
+        also=("lkc",),
+        shown=("kindertelefoon",),
+        excluded=("gcbo",),
+        urgency=Urgency.SPOED,
+        kind_at_primary=Kind.MELDING,
+        rule="thuis-1",
+        why="Huiselijk geweld gaat naar Veilig Thuis.",
+        terms=(
+            routing.Term(
+                term="awb-9-11",
+                organisation="lkc",
+                length="P42D",
+                starts="received_at",
+                source="Awb 9:11",
+                to_verify=True,
+            ),
+        ),
+        limits=routing.HandlingLimits(received_within_minutes=60, accepted_within_minutes=1440),
+        situation=SITUATION,
+        content=(intake.ContentField.NARRATIVE,),
+        received_at=NOW,
+        decided_at=NOW,
+        register_version="2026.11",
+        register_hash="cd" * 32,
+    ),
+    referral.ReferralOffered(
+        **_HELD,
+        **_ATTEMPT,
+        loket="veilig_thuis_utrecht",
+        channel="kafka",
+        decision_id=DECISION,
+        signal=True,
+    ),
+    referral.ReferralStatusChanged(
+        **_HELD,
+        **_ATTEMPT,
+        status=referral.Status.REJECTED,
+        business_status=referral.BusinessStatus.RETURNED,
+        reason=referral.DeclineReason.CAPACITY,
+    ),
+    referral.CaseAtDesk(**_HELD, reason=referral.DeskReason.SECOND_RETURN),
+    referral.RedecisionRequested(
+        **_HELD, excluded=(ORGANISATION,), decision_number=1, reason="not-competent"
+    ),
+    referral.ReferralOffer(
+        case_id=CASE,
+        **_ATTEMPT,
+        reference="MP-2345-6789",
+        loket="veilig_thuis_utrecht",
+        kind=Kind.MELDING,
+        urgency=Urgency.NORMAAL,
+        situation=SITUATION,
+        content=(intake.ContentField.NARRATIVE,),
+        first_received_at=NOW,
+        received_by=NOW + timedelta(hours=1),
+        accepted_by=NOW + timedelta(days=1),
+        signal=True,
+    ),
+    referral.ReferralWithdrawn(
+        case_id=CASE,
+        **_ATTEMPT,
+        status=referral.Status.FAILED,
+        business_status=referral.BusinessStatus.TERM_EXPIRED,
+        at=NOW,
+    ),
+    referral.AnswerRefused(
+        referral_id=REFERRAL,
+        case_id=CASE,
+        answer_id=uuid4(),
+        answer="accepted",
+        status=referral.Status.FAILED,
+        business_status=referral.BusinessStatus.TERM_EXPIRED,
+        problem="The term had passed.",
+        who_must_act="Nobody: the case is with another organisation.",
+        at=NOW,
+    ),
+    referral.ReferralAnswered(
+        answer_id=uuid4(),
+        referral_id=REFERRAL,
+        case_id=CASE,
+        attempt=1,
+        answer=referral.Answer.REJECTED,
+        reason=referral.DeclineReason.NOT_COMPETENT,
+        suggested_organisation="gcbo",
+        at=NOW,
+    ),
+    operations.EventParked(
+        parked_id=uuid4(),
+        consumer="referral",
+        reason=operations.ParkReason.CONTRACT_BROKEN,
+        topic="meldpunt.routing",
+        partition=3,
+        offset=17,
+        failed_source=envelope.service_source("routing"),
+        failed_id=str(uuid4()),
+        failed_type=envelope.type_of("case-assigned", 1),
+        case_id=CASE,
+        at=NOW,
+    ),
+    operations.EventRedriven(parked_id=uuid4(), consumer="referral", case_id=CASE, at=NOW),
+    operations.TallyPublished(
+        tallied_source=envelope.service_source("intake"), through_sequence=41, at=NOW
+    ),
+)
+
+
+def minimal(event: Event) -> Event:
+    """The same event with nothing but what its contract requires."""
+    required = {name for name, field in type(event).model_fields.items() if field.is_required()}
+    return type(event).model_validate(event.model_dump(include=required))
+
+
+def source_of(model: type[Event]) -> str:
+    """Source of the first place where an event is published."""
+    publication = publications_of(model)[0]
+    if publication.publisher == PARTNER:
+        return envelope.partner_source(ORGANISATION)
+    if publication.topic == PARTNER_OUT:
+        return envelope.feed_source(ORGANISATION)
+    return envelope.service_source(publication.publisher)
+
+
+def enveloped(event: Event, *, sequence: int = 1, dataref: str | None = None) -> Envelope:
+    """The event as its publisher sends it."""
+    return Envelope(
+        id=str(uuid4()),
+        source=source_of(type(event)),
+        type=event.event_type(),
+        time=NOW,
+        subject=str(CASE),
+        sequence=sequence,
+        data=event.encode(),
+        dataschema=event.schema_urn(),
+        dataref=dataref,
+        traceparent=TRACE,
+    )

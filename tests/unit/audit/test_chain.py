@@ -1,0 +1,103 @@
+import hashlib
+import json
+from dataclasses import fields, replace
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from services.audit.chain import (
+    EMPTY,
+    ChainBroken,
+    conclude,
+    extend,
+    follow,
+    leaf,
+    link,
+    metadata,
+)
+from services.audit.domain import Entry, Head
+from services.audit.entries import entry_of
+from tests.unit.audit.builders import declined_then_picked_up, picked_up, seen
+
+
+def entries(story):
+    return [entry_of(item.event, seen(item), n) for n, item in enumerate(story.told, 1)]
+
+
+def check(logged, head):
+    conclude(follow(EMPTY, map(link, logged)), head)
+
+
+def test_leaf_is_the_rfc_6962_leaf_hash_of_the_described_bytes():
+    entry = entries(picked_up())[2]
+    text = json.dumps(metadata(entry), sort_keys=True, separators=(",", ":"))
+    assert leaf(entry) == hashlib.sha256(b"\0" + text.encode() + entry.digest).digest()
+
+
+def test_log_can_grow_in_batches_of_any_size():
+    every = entries(declined_then_picked_up())
+    whole, _ = extend(EMPTY, every)
+    first, _ = extend(EMPTY, every[:3])
+    grown, rest = extend(first, every[3:])
+    assert grown == whole
+    assert [item.log_index for item in rest] == list(range(3, len(every)))
+
+
+def changed(value):
+    if value is None:
+        return "x"
+    if isinstance(value, bytes):
+        return bytes(32)
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, str):
+        return value + "x"
+    return uuid4() if hasattr(value, "hex") else value + timedelta(microseconds=1)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(Entry)])
+def test_every_field_of_an_entry_is_proved(name):
+    head, logged = extend(EMPTY, entries(picked_up()))
+    entry = logged[2].entry
+    logged[2] = replace(logged[2], entry=replace(entry, **{name: changed(getattr(entry, name))}))
+    with pytest.raises(ChainBroken, match="entry 2: its content was changed") as broken:
+        check(logged, head)
+    assert broken.value.log_index == 2
+
+
+def test_rehashed_entry_breaks_the_chain():
+    head, logged = extend(EMPTY, entries(picked_up()))
+    forged = replace(logged[1].entry, holder="iemand_anders")
+    logged[1] = replace(logged[1], entry=forged, leaf=leaf(forged))
+    with pytest.raises(ChainBroken, match="entry 1: the chain"):
+        check(logged, head)
+
+
+def test_removed_entries_are_found():
+    head, logged = extend(EMPTY, entries(picked_up()))
+    with pytest.raises(ChainBroken, match="entry 1: it is missing"):
+        check(logged[:1] + logged[2:], head)
+    with pytest.raises(ChainBroken, match="entry 4: it is missing at the end"):
+        check(logged[:-1], head)
+
+
+def test_entry_beyond_the_head_is_found():
+    every = entries(picked_up())
+    head, _ = extend(EMPTY, every[:-1])
+    _, logged = extend(EMPTY, every)
+    with pytest.raises(ChainBroken, match="the head of the log was changed"):
+        check(logged, head)
+
+
+def test_empty_log_is_whole():
+    check([], Head(0, hashlib.sha256(b"").digest()))
+
+
+def test_entry_holds_no_content():
+    story = picked_up()
+    entry = entries(story)[0]
+    assert entry.digest == hashlib.sha256(story.told[0].envelope.data).digest()
+    text = json.dumps(metadata(entry))
+    assert "pesten" not in text
+    assert "ouder" not in text

@@ -66,6 +66,14 @@ class _Run:
     idle: deque["_Connection"] = field(default_factory=deque)
     due: deque[float] = field(default_factory=deque)
 
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def again(self, connection: "_Connection") -> None:
+        """Connect once more in the background."""
+        task = asyncio.create_task(connection.connect())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
     def answered(self) -> int:
         return len(self.took) + sum(self.refused.values())
 
@@ -76,28 +84,51 @@ class _Run:
 
 
 class _Connection(asyncio.Protocol):
-    """One keep-alive connection with at most one request under way."""
+    """One keep-alive connection with at most one request under way.
+
+    A server closes what is idle for long: a request that meets such an end is sent again, with the
+    same key, over a new connection.
+    """
 
     def __init__(self, run: _Run) -> None:
         self._run = run
         self._transport: asyncio.WriteTransport | None = None
+        self._request = b""
         self._answer = b""
         self._since = 0.0
         self._sent_at = 0.0
+
+    async def connect(self) -> None:
+        """Open, or open again, and send what was under way."""
+        plan = self._run.plan
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.create_connection(lambda: self, plan.host, plan.port)
+        except OSError as error:
+            self._refused("no connection", type(error).__name__)
+            self._next()
+            return
+        if self._request:
+            self._write()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are of no asyncio class.
         self._transport = cast("asyncio.WriteTransport", transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        if not self._run.done.is_set():
-            self._refused("connection closed", str(exc or ""))
+    def connection_lost(self, _: Exception | None) -> None:
+        self._transport = None
+        self._answer = b""
+        if self._request and not self._run.done.is_set():
+            self._run.again(self)
 
     def send(self, due_at: float) -> None:
         self._since = due_at
         self._sent_at = time.time()
-        assert self._transport is not None
-        self._transport.write(self._run.next_request())
+        self._request = self._run.next_request()
+        if self._transport is None:
+            self._run.again(self)
+        else:
+            self._write()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -118,6 +149,10 @@ class _Connection(asyncio.Protocol):
             self._refused(status.decode(), answer[end + 4 :].decode(errors="replace"))
         self._next()
 
+    def _write(self) -> None:
+        assert self._transport is not None
+        self._transport.write(self._request)
+
     def _refused(self, status: str, text: str) -> None:
         run = self._run
         run.refused[status] = run.refused.get(status, 0) + 1
@@ -125,6 +160,7 @@ class _Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         run = self._run
+        self._request = b""
         if run.answered() >= run.plan.reports:
             run.done.set()
         elif run.plan.rate:
@@ -168,7 +204,8 @@ async def _fixed_rate(run: _Run) -> None:
         if delay > 0:
             await asyncio.sleep(delay)
         if run.idle:
-            run.idle.popleft().send(due_at)
+            # The one used last: what stays idle longest is what the server may close.
+            run.idle.pop().send(due_at)
         else:
             run.due.append(due_at)
 
@@ -176,11 +213,9 @@ async def _fixed_rate(run: _Run) -> None:
 async def run_load(plan: LoadPlan) -> LoadResult:
     """Send all reports of a plan and wait for their receipts, at most a minute without any."""
     run = _prepared(plan)
-    loop = asyncio.get_running_loop()
-    connections = []
-    for _ in range(min(plan.connections, plan.reports)):
-        _, protocol = await loop.create_connection(lambda: _Connection(run), plan.host, plan.port)
-        connections.append(protocol)
+    connections = [_Connection(run) for _ in range(min(plan.connections, plan.reports))]
+    for connection in connections:
+        await connection.connect()
     began_at = time.time()
     if plan.rate:
         run.idle.extend(connections)

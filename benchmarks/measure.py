@@ -51,8 +51,8 @@ class Round:
 
 @dataclass(frozen=True)
 class Drain:
-    """A backlog worked off: `rate` from the first report counted, `seconds` from the start of the
-    processes."""
+    """A backlog worked off: `rate` from the first offer that the partner read to the last report
+    counted, `seconds` from the start of the processes."""
 
     backlog: int
     seconds: float
@@ -166,19 +166,16 @@ async def measure_latency(design: Design, place: Place, seconds: float, show: Sh
 async def measure_drain(design: Design, backlog: int, show: Show) -> Drain:
     """Accept reports while all but intake is down, then start the rest and work the backlog off."""
     before = await design.counted()
+    earlier = _moments(design.arrivals()).keys()
     await design.pause()
     show(f"accepting {backlog:,} reports while routing, referral and audit are down")
     await send(design.load(backlog))
     started_at = time.time()
     await design.resume()
-    while (first := await design.counted() - before) <= 0:
-        await asyncio.sleep(_COUNT_SECONDS)
-        if time.time() - started_at > STALL_SECONDS_MAX:
-            raise BenchError(f"{design.name}: nothing of the backlog was worked off")
-    first_at = time.time()
     ended_at = await until_counted(design, before + backlog, show)
-    rate = (backlog - first) / max(ended_at - first_at, 0.001)
-    return Drain(backlog, ended_at - started_at, rate)
+    read = _moments(design.arrivals())
+    first_at = min(read[case_id] for case_id in read.keys() - earlier)
+    return Drain(backlog, ended_at - started_at, backlog / (ended_at - first_at))
 
 
 def _usage(design: Design, place: Place) -> Usage:

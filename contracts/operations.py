@@ -4,10 +4,10 @@ With them audit can count from the topics alone what waits, what was parked and 
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from contracts.event import Event
 
@@ -26,7 +26,8 @@ class ParkReason(StrEnum):
 class EventParked(Event):
     """A consumer put an event aside; it counts as an open case until it is re-driven.
 
-    `case_id` is absent when the record is too broken to tell; `failed_*` likewise.
+    `case_id` and `failed_*` are absent where the record is too broken, or has no known form: what a
+    stranger wrote is not repeated.
     """
 
     event_name: ClassVar[str] = "event-parked"
@@ -35,11 +36,11 @@ class EventParked(Event):
     consumer: str
     reason: ParkReason
     topic: str
-    partition: int
-    offset: int
-    failed_source: str | None = None
-    failed_id: str | None = None
-    failed_type: str | None = None
+    partition: Annotated[int, Field(ge=0)]
+    offset: Annotated[int, Field(ge=0)]
+    failed_source: Annotated[str | None, Field(max_length=160)] = None
+    failed_id: UUID | None = None
+    failed_type: Annotated[str | None, Field(max_length=120)] = None
     case_id: UUID | None = None
     at: AwareDatetime
 

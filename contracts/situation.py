@@ -138,7 +138,9 @@ class Situation(BaseModel):
     `age` is the reporter's own age in years, where known.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # Tolerant, so that an optional answer of a later version does not stop an older consumer;
+    # intake's API is strict.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     sector: Sector
     reporter: Reporter

@@ -15,9 +15,8 @@ from pathlib import Path
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
+from deploy.local.environment import DEVELOPMENT_ISSUER
 from deploy.local.state import write_private
-from services.chassis.auth import ROLES
-from services.chassis.settings import DEVELOPMENT_ISSUER
 
 AUDIENCE = "meldpunt"
 KEY_BITS = 2048
@@ -72,6 +71,9 @@ class Issuer:
         `organisation` is required for a partner and refused for every other role. Raises
         `IssuerRefused` for an unknown role or a lifetime of more than a day.
         """
+        # Imported here: a web framework comes along that most commands do not need.
+        from services.chassis.auth import ROLES
+
         if role not in ROLES:
             raise IssuerRefused(f"There is no role {role}; choose one of: {', '.join(ROLES)}.")
         if (role == "partner") != bool(organisation):

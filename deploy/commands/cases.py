@@ -15,7 +15,6 @@ from pydantic import ValidationError
 from contracts.intake import IntakeChannel
 from contracts.situation import Situation
 from deploy.commands.base import CommandError
-from services.chassis.problem import field_problems
 
 CASES_MAX = 10_000
 _ANSWERS = ("sector", "reporter", "kind", "subject", "accused")
@@ -77,16 +76,20 @@ def read_cases(path: Path) -> tuple[list[Case], list[BadLine]]:
         except _Unfit as error:
             bad += [BadLine(number, *found) for found in error.found]
         except ValidationError as error:
-            prefix = "situation." if _is_nested(item) else ""
-            bad += [
-                BadLine(number, found.field, found.problem, found.remedy)
-                for found in field_problems(error, prefix)
-            ]
+            bad += _field_problems(number, error, "situation." if _is_nested(item) else "")
     if not cases and not bad:
         raise CommandError(f"{path} holds no cases; write one JSON object per line.")
     if len(cases) > CASES_MAX:
         raise CommandError(f"{path} holds {len(cases)} cases; the demo takes at most {CASES_MAX}.")
     return cases, bad
+
+
+def _field_problems(number: int, error: ValidationError, prefix: str) -> list[BadLine]:
+    # Imported here: a web framework comes along that most commands do not need.
+    from services.chassis.problem import field_problems
+
+    found = field_problems(error, prefix)
+    return [BadLine(number, item.field, item.problem, item.remedy) for item in found]
 
 
 def _items(text: str) -> Iterator[tuple[int, Any]]:

@@ -21,7 +21,7 @@ from deploy.commands.base import (
 from deploy.commands.cases import BadLine, Case, read_cases
 from deploy.commands.chain import DESK, Report, follow, party, send_all
 from deploy.commands.partners import channel_of
-from deploy.commands.stack import PARTNERS_PLAN, prepare
+from deploy.commands.stack import PARTNERS_PLAN, plain_errors, prepare
 from deploy.commands.table import Column, render
 from deploy.local.control import attached, read_state, start_detached, stop
 
@@ -73,32 +73,47 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
 def _demo(options: argparse.Namespace) -> int:
     began = time.monotonic()
     cases, bad = read_cases(options.input)
-    for line in bad:
-        say(f"error: {line}")
+    _tell(bad)
     reports: list[Report] = []
-    with _stack(options.data.absolute(), keep=options.keep) as data_dir:
+    data_dir = options.data.absolute()
+    with plain_errors(data_dir), _stack(data_dir, keep=options.keep):
         if cases:
             reports, refused = asyncio.run(_run(data_dir, cases, options.wait_seconds))
-            for line in refused:
-                say(f"error: {line}")
+            _tell(refused)
             bad += refused
+        # Before the stack is stopped: nobody has to wait for that to see the outcome.
+        status = _report(options, reports, bad, time.monotonic() - began)
+        if not all(report.settled for report in reports):
+            say(f"The logs are in {data_dir / 'logs'}; --keep leaves the stack running to look.")
         if options.keep:
             say(f"The stack is left running; stop it with: meldpunt down --data {data_dir}")
+    return status
+
+
+def _tell(bad: Sequence[BadLine]) -> None:
+    for line in bad:
+        say(f"error: {line}")
+
+
+def _report(
+    options: argparse.Namespace, reports: Sequence[Report], bad: Sequence[BadLine], seconds: float
+) -> int:
+    """Show the outcome; gives the exit status."""
     rows = [_row(report) for report in reports]
     problems = [*map(_missing, (r for r in reports if not r.settled)), *_bad_lines(bad)]
     document = {
         "reports": [_shown(report, row) for report, row in zip(reports, rows, strict=True)],
         "badLines": [asdict(line) for line in bad],
         "problems": problems,
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(seconds, 1),
     }
     table = render(_COLUMNS, rows) + "\n\n" if rows else ""
-    emit(options, document, f"{table}{_summary(reports, problems, document['seconds'])}")
+    emit(options, document, f"{table}{_summary(reports, problems, seconds)}")
     return 1 if problems else 0
 
 
 @contextlib.contextmanager
-def _stack(data_dir: Path, *, keep: bool) -> Iterator[Path]:
+def _stack(data_dir: Path, *, keep: bool) -> Iterator[None]:
     """A ready stack with partners in this folder: one that runs already, or one for this demo."""
     prepare(data_dir)
     running = read_state(data_dir)
@@ -108,17 +123,17 @@ def _stack(data_dir: Path, *, keep: bool) -> Iterator[Path]:
                 f"The stack in {data_dir} runs without partners; nobody would answer. Stop it with"
                 f" `meldpunt down --data {data_dir}`, or choose another folder with --data."
             )
-        yield data_dir
+        yield
     elif keep:
         try:
             start_detached(data_dir, say, PARTNERS_PLAN)
-            yield data_dir
+            yield
         except BaseException:
             stop(data_dir)
             raise
     else:
         with attached(data_dir, say, PARTNERS_PLAN):
-            yield data_dir
+            yield
             say("Stopping")
 
 
@@ -195,13 +210,13 @@ def _bad_lines(bad: Sequence[BadLine]) -> list[str]:
     return [f"{line} Correct the line and run the demo again." for line in bad]
 
 
-def _summary(reports: Sequence[Report], problems: Sequence[str], seconds: Any) -> str:
+def _summary(reports: Sequence[Report], problems: Sequence[str], seconds: float) -> str:
     held = sum(report.seen.get("state") == "picked-up" for report in reports)
     desk = sum(report.settled for report in reports) - held
     returned = sum(bool(report.seen.get("returns")) for report in reports)
     headline = (
         f"{len(reports)} reports: {held} picked up by a partner, {desk} at the desk with a next"
-        f" step, {returned} after a decline. {seconds} s in all."
+        f" step, {returned} after a decline. {seconds:.1f} s in all."
     )
     lines = [headline]
     judged = [verdict for report in reports if (verdict := _as_expected(report)) is not None]

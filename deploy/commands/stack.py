@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from deploy.commands.base import (
 )
 from deploy.commands.table import Column, render
 from deploy.issuer import Issuer, IssuerRefused
-from deploy.local.control import StackState, read_state, start_detached, stop
+from deploy.local.control import StackError, StackState, read_state, start_detached, stop
 
 PARTNERS_PLAN = "deploy.commands.partners:WITH_PARTNERS"
 CORE_PLAN = "deploy.commands.partners:WITHOUT_PARTNERS"
@@ -71,6 +73,25 @@ def prepare(data_dir: Path) -> None:
         raise CommandError(str(error)) from None
 
 
+@contextlib.contextmanager
+def plain_errors(data_dir: Path) -> Iterator[None]:
+    """Tell in plain words why a stack did not start, without the stack traces of its logs."""
+    try:
+        yield
+    except StackError as error:
+        if "MigrationMismatch" in str(error):
+            raise CommandError(
+                f"The data in {data_dir} was made by another version of meldpunt. Remove that"
+                f" folder, or choose another one with --data."
+            ) from None
+        lines = [
+            line
+            for line in str(error).splitlines()
+            if line.strip(' ^"}') and not line.startswith((" ", "Traceback"))
+        ]
+        raise CommandError("\n".join(lines)) from None
+
+
 def _up(options: argparse.Namespace) -> int:
     data_dir = options.data.absolute()
     prepare(data_dir)
@@ -80,7 +101,8 @@ def _up(options: argparse.Namespace) -> int:
             "The stack runs already, without partners. Stop it with `meldpunt down`, then start it"
             " with `meldpunt up --partners`."
         )
-    state = start_detached(data_dir, say, PARTNERS_PLAN if options.partners else CORE_PLAN)
+    with plain_errors(data_dir):
+        state = start_detached(data_dir, say, PARTNERS_PLAN if options.partners else CORE_PLAN)
     addresses = "\n".join(f"{name:<9} {url}" for name, url in state.services.items())
     text = f"{addresses}\nkafka     {state.kafka_bootstrap}\nlogs      {data_dir / 'logs'}"
     emit(options, _shown(state), text)

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from deploy.commands.base import CommandError, Subparsers, add_command, data_root, emit
 from deploy.issuer import LIFETIME, Issuer, IssuerRefused
-from services.chassis.auth import ROLES
 
 
 def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
@@ -18,7 +17,7 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         example="meldpunt token partner --organisation veilig_thuis",
         data=data_root(),
     )
-    parser.add_argument("role", choices=tuple(ROLES), metavar="ROLE", help=", ".join(ROLES))
+    parser.add_argument("role", metavar="ROLE", help="channel, partner, desk, auditor or operator")
     parser.add_argument("--organisation", metavar="ID", help="the partner's organisation")
     parser.add_argument(
         "--minutes",

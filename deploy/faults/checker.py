@@ -99,7 +99,7 @@ def judge(evidence: Evidence) -> Verdict:
     accepted = _accepted(evidence.partner_lines)
     _requests(evidence, verdict)
     for request in evidence.requests:
-        for case_id in request.case_ids:
+        for case_id in sorted(set(request.case_ids)):
             _case(evidence.cases.get(case_id), case_id, accepted.get(case_id, set()), verdict)
     _offers(evidence.partner_lines, verdict)
     _audit(evidence, verdict)

@@ -144,14 +144,15 @@ class _Launch:
 
     def await_ready(self, say: Say) -> StackState:
         """Say each line of progress until the stack is ready, or raise its `StackError`."""
-        limit = time.monotonic() + START_TIMEOUT_SECONDS
+        limit, failed = time.monotonic() + START_TIMEOUT_SECONDS, False
         with _log(self.data_dir).open(errors="replace") as log:
             log.seek(self.log_offset)
             while True:
                 ended = self.process.poll() is not None or time.monotonic() > limit
-                lines = log.readlines()
-                for line in lines:
-                    if not line.startswith(ERROR_MARK):
+                for line in log.readlines():
+                    # What follows the mark is the reason, which goes into the error.
+                    failed = failed or line.startswith(ERROR_MARK)
+                    if not failed:
                         say(line.rstrip())
                 state = read_state(self.data_dir)
                 if state.supervisor_pid == self.process.pid and state.phase == "ready":

@@ -144,7 +144,8 @@ class Kafka:
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         settings = str(self._folder / "server.properties")
-        options = ("--cluster-id", cluster, "--config", settings, "--ignore-formatted")
+        # With the equals sign: an id may begin with a hyphen.
+        options = (f"--cluster-id={cluster}", "--config", settings, "--ignore-formatted")
         command = self._java("kafka.tools.StorageTool", "format", *options)
         tool = Program("kafka-format", command, _environment())
         run_to_end(tool, self._data_dir / "logs", FORMAT_TIMEOUT_SECONDS)

@@ -5,7 +5,9 @@ twice carries the same id, which makes it harmless. So every call here may simpl
 """
 
 import asyncio
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -164,5 +166,12 @@ def make_client(referral_url: str, token: str) -> httpx.AsyncClient:
         headers={"Authorization": f"Bearer {token}"},
         timeout=httpx.Timeout(10.0, read=WAIT_SECONDS + 15.0),
         limits=httpx.Limits(max_connections=AT_ONCE_MAX + 1),
+        verify=_certificates(),
         trust_env=False,
     )
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    # Shared: each partner of a fleet would otherwise read all certificates anew.
+    return ssl.create_default_context()

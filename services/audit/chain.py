@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from operator import attrgetter
 
 from services.audit.domain import Entry, Head, Link, Logged
@@ -29,6 +30,8 @@ class ChainBroken(Exception):
         self.log_index = log_index
 
 
+# The events of one transaction share their moments, and writing one out costs more than a look.
+@lru_cache(maxsize=4096)
 def moment(value: datetime) -> str:
     """UTC with microseconds and Z, so that no part of a stored moment is left unproved."""
     return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -23,7 +23,7 @@ class Subparsers(Protocol):
     def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser: ...
 
 
-class _Refused(Exception):
+class AuditRefusedError(RuntimeError):
     """Audit did not answer as asked; the text says who must do what."""
 
 
@@ -62,7 +62,7 @@ def _add(
 
 def _guarded(run: Any, arguments: argparse.Namespace) -> int:
     if not arguments.url or not arguments.token:
-        return _fail(
+        raise AuditRefusedError(
             f"Give --url and --token, or set {URL_VARIABLE} and {TOKEN_VARIABLE};"
             " `meldpunt token auditor` makes a token for a local stack."
         )
@@ -73,26 +73,21 @@ def _guarded(run: Any, arguments: argparse.Namespace) -> int:
             timeout=_TIMEOUT_SECONDS,
         ) as client:
             status: int = run(client, arguments)
-    except _Refused as error:
-        return _fail(str(error))
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        return _fail(
+        raise AuditRefusedError(
             f"Audit does not answer at {arguments.url} ({type(error).__name__});"
             " check the address and `meldpunt status`."
-        )
+        ) from error
     return status
-
-
-def _fail(text: str) -> int:
-    print(text, file=sys.stderr)
-    return 1
 
 
 def _get(client: httpx.Client, path: str, **query: str | int) -> dict[str, Any]:
     response = client.get(f"/v1{path}", params=query)
     body: dict[str, Any] = response.json()
     if response.status_code != httpx.codes.OK:
-        raise _Refused(f"{body.get('detail', 'No detail.')} (status {response.status_code})")
+        raise AuditRefusedError(
+            f"{body.get('detail', 'No detail.')} (status {response.status_code})"
+        )
     return body
 
 
@@ -116,7 +111,7 @@ def _trail(client: httpx.Client, arguments: argparse.Namespace) -> int:
     if case_id.upper().startswith("MP-"):
         cases = _get(client, "/cases", reference=case_id.upper())["cases"]
         if len(cases) != 1:
-            raise _Refused(f"{len(cases)} cases have this reference; give the case id.")
+            raise AuditRefusedError(f"{len(cases)} cases have this reference; give the case id.")
         case_id = cases[0]["caseId"]
     found = _get(client, f"/cases/{case_id}/trail")
     if arguments.json:
@@ -180,11 +175,9 @@ def _verify(client: httpx.Client, arguments: argparse.Namespace) -> int:
         print(json.dumps(found))
     elif problem is None:
         print(f"All {head.size} entries follow one another; the chain ends in {head.chain.hex()}.")
-    if problem is not None:
-        return _fail(
-            f"The log was changed: {problem}. Keep the database as it is; an auditor acts."
-        )
-    return 0
+    else:
+        print(f"The log was changed: {problem}. Keep the database as it is; an auditor must act.")
+    return 0 if problem is None else 1
 
 
 def _link(item: dict[str, Any]) -> Link:

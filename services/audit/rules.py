@@ -40,6 +40,8 @@ _PROVE_RECEIPT = frozenset(
         Status.COMPLETED,
     }
 )
+# A decline, and silence beyond the term: either way the case came back.
+_RETURN = frozenset({Status.REJECTED, Status.FAILED})
 _Changes = dict[str, Any]
 _ReferralEvent = ReferralOffered | ReferralStatusChanged | CaseAtDesk | RedecisionRequested
 
@@ -123,7 +125,7 @@ def _answered(picture: Picture, event: ReferralStatusChanged, seen: Seen) -> _Ch
     fields = _held(picture, event, seen)
     if event.status in _PROVE_RECEIPT:
         fields["referral_received_at"] = _earliest(picture.referral_received_at, event.at)
-    if event.status is Status.REJECTED:
+    if event.status in _RETURN:
         fields["returns"] = picture.returns + 1
     if event.status is Status.ACCEPTED:
         fields["accepted_at"] = _earliest(picture.accepted_at, event.at)

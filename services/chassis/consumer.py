@@ -6,6 +6,7 @@ harmless. One event that cannot be handled is parked; the rest of its batch goes
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -25,6 +26,8 @@ from services.chassis.metrics import Metrics
 from services.chassis.parked import Record
 from services.chassis.telemetry import Logger, Tracing, Work
 
+_URN = re.compile(r"urn:nld:[a-z]{2,10}:[0-9A-Za-z]{1,40}:systeem:[a-z0-9_-]{1,80}")
+_TYPE = re.compile(r"nl\.sociale-veiligheid\.meldingen\.[a-z-]{1,60}\.v[0-9]{1,3}")
 _BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
@@ -205,24 +208,24 @@ class Processor:
         self, connection: Connection, items: Sequence[Received | Unfit]
     ) -> tuple[list[Received], list[Unfit]]:
         """Separate what can be handled from what must be parked, also behind a parked event."""
-        blocked: set[str] = set()
+        blocked: set[tuple[str, str]] = set()
         if self._ordered:
-            keys = {item.record.key for item in items if item.record.key is not None}
-            blocked = await parked.blocked_keys(connection, sorted(keys))
+            places = {place for item in items if (place := item.record.place) is not None}
+            blocked = await parked.blocked(connection, sorted(places))
         fit: list[Received] = []
         unfit: list[Unfit] = []
         for item in items:
             if isinstance(item, Unfit):
                 unfit.append(item)
-            elif item.record.key in blocked:
+            elif item.record.place in blocked:
                 problem = "an earlier event of this case is parked; re-drive that one"
                 reason = ParkReason.BEHIND_PARKED
                 unfit.append(Unfit(item.record, reason, problem, item.envelope))
             else:
                 fit.append(item)
                 continue
-            if self._ordered and item.record.key is not None:
-                blocked.add(item.record.key)
+            if self._ordered and item.record.place is not None:
+                blocked.add(item.record.place)
         return fit, unfit
 
     async def _park_alone(self, item: Received | Unfit, error: Exception) -> None:
@@ -258,9 +261,10 @@ class Processor:
             topic=item.record.topic,
             partition=item.record.partition,
             offset=item.record.offset,
-            failed_source=envelope.source if envelope else None,
-            failed_id=envelope.id if envelope else None,
-            failed_type=envelope.type if envelope else None,
+            # Only what has a known form: a stranger's attributes could hold an address or a name.
+            failed_source=_of_form(_URN, envelope.source) if envelope else None,
+            failed_id=_uuid(envelope.id) if envelope else None,
+            failed_type=_of_form(_TYPE, envelope.type) if envelope else None,
             case_id=case_id,
             at=now,
         )
@@ -286,6 +290,10 @@ def _uuid(text: str | None) -> UUID | None:
         return UUID(text) if text else None
     except ValueError:
         return None
+
+
+def _of_form(pattern: re.Pattern[str], text: str) -> str | None:
+    return text if pattern.fullmatch(text) else None
 
 
 def _private(error: Exception) -> bool:

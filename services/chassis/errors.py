@@ -28,4 +28,6 @@ TRANSIENT = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
+    # "Not accepting connections": a server that starts up or shuts down.
+    asyncpg.ObjectNotInPrerequisiteStateError,
 )

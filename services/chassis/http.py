@@ -31,12 +31,17 @@ _HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
 ]
+_CONTACT = {
+    "name": "Meldpunt",
+    "url": "https://meldpunt.example/contact",
+    "email": "techniek@meldpunt.example",
+}
 _PROBLEM_RESPONSES = {
     "400": "Bad input",
-    "401": "No valid token",
-    "403": "No right to this",
     "503": "A dependency is away; Retry-After tells when to try again",
+    "default": "Any other problem; its status and type tell which",
 }
+_TOKEN_RESPONSES = {"401": "No valid token", "403": "No right to this"}
 _STATUS_CLASSES = {n: f"{n}xx" for n in range(1, 6)}
 
 
@@ -130,11 +135,6 @@ def make_app(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        contact={
-            "name": "Meldpunt",
-            "url": "https://meldpunt.example/contact",
-            "email": "techniek@meldpunt.example",
-        },
     )
     for router in routers:
         app.include_router(router, prefix="/v1")
@@ -226,10 +226,10 @@ def openapi_document(app: FastAPI, public_url: str) -> dict[str, Any]:
         version=app.version,
         description=app.description,
         routes=app.routes,
-        contact=app.contact,
         servers=[{"url": f"{public_url or 'https://meldpunt.example'}/v1"}],
         tags=app.openapi_tags,
     )
+    document["info"]["contact"] = _CONTACT
     document["paths"] = {
         path.removeprefix("/v1"): item for path, item in document.get("paths", {}).items()
     }
@@ -257,5 +257,6 @@ def _complete_operation(operation: dict[str, Any]) -> None:
     content = {
         "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}
     }
-    for status, text in _PROBLEM_RESPONSES.items():
+    tokens = _TOKEN_RESPONSES if operation.get("security") else {}
+    for status, text in (_PROBLEM_RESPONSES | tokens).items():
         responses.setdefault(status, {"description": text, "content": content})

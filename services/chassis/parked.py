@@ -32,6 +32,11 @@ class Record:
     headers: tuple[Header, ...]
     value: bytes | None
 
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """Topic and key, within which order matters; None without a key."""
+        return None if self.key is None else (self.topic, self.key)
+
     def fingerprint(self) -> bytes:
         """Tells a record that comes again from another one, also after topics were rebuilt."""
         digest = hashlib.sha256(repr((self.topic, self.key, self.headers)).encode())
@@ -50,13 +55,23 @@ class Parked:
     parked_at: datetime
 
 
-async def blocked_keys(connection: Connection, keys: Sequence[str]) -> set[str]:
-    """Which of these keys have an open parked event."""
+async def blocked(
+    connection: Connection, places: Sequence[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """Which of these (topic, key) pairs have an open parked event.
+
+    Not the key alone: what a partner writes on its own topic must not hold back our events.
+    """
     rows = await connection.fetch(
-        "SELECT DISTINCT key FROM parked WHERE redriven_at IS NULL AND key = ANY($1::text[])",
-        list(keys),
+        """
+        SELECT DISTINCT p.topic, p.key FROM parked p
+        JOIN unnest($1::text[], $2::text[]) AS asked(topic, key) USING (topic, key)
+        WHERE p.redriven_at IS NULL
+        """,
+        [topic for topic, _ in places],
+        [key for _, key in places],
     )
-    return {row["key"] for row in rows}
+    return {(row["topic"], row["key"]) for row in rows}
 
 
 async def park(
@@ -95,11 +110,12 @@ async def listing(connection: Connection, limit: int) -> list[Parked]:
 
 
 async def next_of(connection: Connection, parked_id: UUID) -> list[Parked]:
-    """The parked event and all open ones of the same key, in order, locked."""
+    """The parked event and all open ones of the same topic and key, in order, locked."""
     rows = await connection.fetch(
         """
         SELECT p.* FROM parked p JOIN parked asked ON asked.id = $1
-        WHERE p.redriven_at IS NULL AND (p.id = asked.id OR p.key = asked.key)
+        WHERE p.redriven_at IS NULL
+          AND (p.id = asked.id OR (p.topic, p.key) = (asked.topic, asked.key))
         ORDER BY p.position FOR UPDATE OF p
         """,
         parked_id,

@@ -120,8 +120,8 @@ class Relay:
                 return
             await connection.add_listener(_CHANNEL, lambda *_: self._wake.set())
             producer = self._kafka.producer()
-            await asyncio.wait_for(producer.start(), self._publish_timeout_seconds)
             try:
+                await asyncio.wait_for(producer.start(), self._publish_timeout_seconds)
                 await self._drain_until_stopped(connection, producer)
             finally:
                 await _stop_quietly(producer)

@@ -25,7 +25,10 @@ def build(settings: IntakeSettings) -> FastAPI:
     runtime = Runtime("intake", topics.INTAKE, settings)
     runtime.ready_without_broker()
     runtime.consume(
-        case_follower(runtime.clock), CATALOGUE, topics=[topics.ROUTING, topics.REFERRAL]
+        case_follower(runtime.clock),
+        CATALOGUE,
+        topics=[topics.ROUTING, topics.REFERRAL],
+        group=settings.consumer_group,
     )
     committer = Committer(
         runtime.database,

@@ -35,12 +35,18 @@ class Identity(BaseModel):
         return self
 
 
+class ReportedSituation(Situation):
+    """The situation of a report: a misspelt field is told to the channel, not ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
 class NewReport(BaseModel):
     """The body of `POST /v1/reports`; `situation` has the field names of the events."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    situation: Situation
+    situation: ReportedSituation
     narrative: Annotated[str, StringConstraints(max_length=NARRATIVE_CHARACTERS_MAX)] | None = None
     identity: Identity | None = None
     channel: IntakeChannel = IntakeChannel.WEB

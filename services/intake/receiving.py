@@ -30,6 +30,8 @@ class Receiver:
     ) -> tuple[ReportRow, ReportReceived]:
         """What to store and to publish of a new report, which becomes a case of its own."""
         case_id, report_id = new_id(), new_id()
+        # Events and receipts tell milliseconds: what is stored and what is signed are one moment.
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         sealed = self.vault.seal(case_id, report.content())
         code_mac = self.codes.code_mac(self.codes.code(case_id, report_id))
         assert code_mac is not None

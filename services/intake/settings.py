@@ -38,6 +38,7 @@ class IntakeSettings(ServiceSettings):
     referral_url: str
     signing_key_file: Path | None = None
 
+    consumer_group: str = "meldpunt-intake"
     commit_batch_max: Annotated[int, Field(ge=1, le=1000)] = 200
     commit_waiting_max: Annotated[int, Field(ge=1)] = 2_000
     commit_seconds_max: Annotated[float, Field(gt=0)] = 10.0

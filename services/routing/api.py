@@ -13,8 +13,7 @@ from services.chassis.auth import Principal, Requires, Scope
 from services.chassis.problem import Problem
 from services.chassis.runtime import Runtime
 from services.routing import store
-from services.routing.explain import explain_citizen, explain_line
-from services.routing.handlers import explanation_document
+from services.routing.explain import explain_citizen, explain_line, explanation_document
 from services.routing.rules import CompiledRegister, decide
 
 EXCLUDED_MAX = 60

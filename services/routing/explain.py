@@ -1,5 +1,8 @@
 """The decision in words that a person reads: Dutch, level B1."""
 
+import orjson
+from pydantic import BaseModel
+
 from contracts.routing import Mode
 from contracts.situation import Kind, Urgency
 from services.routing.domain import Decision
@@ -65,3 +68,14 @@ def _conversion(decision: Decision) -> str | None:
         return decision.conversion_why
     what = KIND_WORDS[decision.kind_at_primary]
     return f"Deze partij behandelt dit als {what}; dat kunt u later weer veranderen."
+
+
+def explanation_document(decision: Decision) -> str:
+    """The whole decision as JSON: what matched, who else was weighed and why not."""
+    return orjson.dumps(decision, default=_plain).decode()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    raise TypeError(type(value).__name__)

@@ -7,7 +7,6 @@ from functools import lru_cache
 from uuid import UUID
 
 import orjson
-from pydantic import BaseModel
 
 from contracts import topics
 from contracts.intake import ReportReceived
@@ -22,7 +21,7 @@ from services.chassis.ids import Clock, new_id
 from services.chassis.journal import Outgoing
 from services.routing import store
 from services.routing.domain import Decision
-from services.routing.explain import explain_citizen
+from services.routing.explain import explain_citizen, explanation_document
 from services.routing.rules import CompiledRegister, decide
 from services.routing.store import CaseRow, DecisionRow
 
@@ -130,17 +129,6 @@ def answer(register: CompiledRegister, situation: Situation, excluded: frozenset
 def _deciding(situation: Situation) -> Situation:
     """The situation without what no rule looks at."""
     return situation.model_copy(update={"brin": None}) if situation.brin else situation
-
-
-def explanation_document(decision: Decision) -> str:
-    """The whole decision as JSON: what matched, who else was weighed and why not."""
-    return orjson.dumps(decision, default=_plain).decode()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_none=True)
-    raise TypeError(type(value).__name__)
 
 
 def _known_before(received: Sequence[Received]) -> list[UUID]:

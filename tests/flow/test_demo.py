@@ -143,18 +143,26 @@ def test_second_run_shows_a_table_and_ends_with_status_0(folder: Path, cases: Pa
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "Starting intake"),
+        (signal.SIGTERM, "Starting Kafka"),
+        (signal.SIGKILL, "Starting intake"),
+    ],
+)
 def test_no_process_survives_the_end_of_the_demo(
-    folder: Path, cases: Path, number: signal.Signals
+    folder: Path, cases: Path, number: signal.Signals, moment: str
 ) -> None:
+    log = folder / "data" / "logs" / "supervisor.log"
+    size = log.stat().st_size
     process = start(folder, "--input", str(cases))
-    logs = folder / "data" / "logs" / "supervisor.log"
-    size = logs.stat().st_size
-    limit = time.monotonic() + 20
-    while "Starting Kafka" not in logs.read_text()[size:]:
+    limit = time.monotonic() + 30
+    while moment not in log.read_text()[size:]:
         assert time.monotonic() < limit
         time.sleep(0.05)
     time.sleep(0.5)
+    assert len(left_behind(folder)) >= 3
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     if number is not signal.SIGKILL:

@@ -56,4 +56,4 @@ CREATE TABLE parked (
     parked_at   timestamptz NOT NULL,
     redriven_at timestamptz
 );
-CREATE INDEX parked_open ON parked (key, position) WHERE redriven_at IS NULL;
+CREATE INDEX parked_open ON parked (topic, key, position) WHERE redriven_at IS NULL;

@@ -55,7 +55,9 @@ async def test_a_report_taken_during_an_outage_goes_out_later_and_its_status_com
         assert (await shown(without_broker, code))["forwarding"] == "waiting"
         assert (await without_broker.client.get("/readyz")).status_code == 200
 
-    async with world.running(kafka_bootstrap=bootstrap) as service:
+    # A group of its own: an intake elsewhere on this broker must not take its partitions.
+    group = f"test-intake-{uuid4().hex[:8]}"
+    async with world.running(kafka_bootstrap=bootstrap, consumer_group=group) as service:
         event = await read_event(bootstrap, case)
         assert event.case_id == case
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -44,6 +45,9 @@ async def test_a_report_is_stored_with_its_event_before_the_receipt(
         "SELECT commitment FROM report WHERE case_id = $1", UUID(receipt["caseId"])
     )
     assert stored[0]["commitment"].hex() == event.commitment
+    status = (await service.status(receipt["code"])).json()
+    moments = {datetime.fromisoformat(found["receivedAt"]) for found in (receipt, status)}
+    assert moments == {event.received_at}
 
 
 async def test_the_receipt_is_signed_with_a_published_key(service: Service) -> None:
@@ -259,6 +263,7 @@ async def test_bad_fields_are_named_with_a_remedy(service: Service) -> None:
         ({"situation": SITUATION, "narrative": "x" * 20_001}, "narrative"),
         ({"situation": SITUATION, "identity": {}}, "identity"),
         ({"situation": SITUATION, "channel": "fax"}, "channel"),
+        ({"situation": SITUATION | {"leeftijd": 9}}, "situation.leeftijd"),
         (b"{not json", "body"),
         (b"", "body"),
         (b"\xff\xfe", "body"),

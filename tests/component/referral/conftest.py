@@ -32,7 +32,9 @@ MIGRATIONS = Path(referral_app.__file__).parent / "migrations"
 
 
 class World:
-    def __init__(self, urls, folder: Path) -> None:
+    def __init__(
+        self, urls, folder: Path, bootstrap: str = "127.0.0.1:1", *, owner: bool = False
+    ) -> None:
         self.owner_url = urls.owner
         self._key = RSAKey.generate_key(2048, {"kid": "test"})
         jwks = folder / "jwks.json"
@@ -41,7 +43,8 @@ class World:
             environment="test",
             http_port=0,
             database_url=SecretStr(urls.application),
-            kafka_bootstrap="127.0.0.1:1",
+            migration_database_url=SecretStr(urls.owner) if owner else None,
+            kafka_bootstrap=bootstrap,
             auth_jwks=str(jwks),
             auth_issuer=ISSUER,
             intake_url="http://intake.test/",

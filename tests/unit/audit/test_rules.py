@@ -73,6 +73,18 @@ def test_declines_and_decisions_are_counted():
     assert (picture.returns, picture.decisions, picture.organisation) == (1, 2, "gcbo")
 
 
+def test_silence_beyond_the_term_is_a_return_but_no_receipt():
+    picture = fold(STORIES["offered"]().status(Status.FAILED))
+    assert (picture.returns, picture.referral_received_at) == (1, None)
+
+
+def test_case_taken_back_from_a_partner_waits_for_the_desk():
+    story = picked_up()
+    story.handoff, story.holder = 2, "vangnet"
+    judged = verdict(fold(story.status(Status.CANCELLED)), at(10))
+    assert (judged.state, judged.due_at) == (State.WAITING, at(60))
+
+
 def test_received_is_not_picked_up():
     story = STORIES["offered"]().status(Status.RECEIVED)
     picture = fold(story)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from contracts.intake import IntakeChannel
 from contracts.situation import Situation
@@ -47,6 +47,11 @@ class BadLine:
 
     def __str__(self) -> str:
         return f"line {self.line}, {self.field}: {self.problem}. {self.remedy}".rstrip()
+
+
+class _Answers(Situation):
+    # A field that no rule knows is a typing error in the file; events are read more tolerantly.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class _Unfit(ValueError):
@@ -108,12 +113,14 @@ def _case(number: int, item: Any) -> Case:
     if not isinstance(item, dict):
         raise _Unfit("line", "not a JSON object", "Write one JSON object per line.")
     answers = item.get("situation") if isinstance(item.get("situation"), dict) else _flat(item)
-    situation = Situation.model_validate(answers)
+    situation = _Answers.model_validate(answers)
     body = {
         "situation": situation.model_dump(mode="json", exclude_none=True),
-        "narrative": _narrative(item),
         "channel": _channel(item),
     }
+    narrative = _narrative(item)
+    if narrative is not None:
+        body["narrative"] = narrative
     if item.get("identity") is not None:
         body["identity"] = item["identity"]
     return Case(number, str(item.get("id") or f"line {number}"), body, _expected(item))
@@ -133,11 +140,11 @@ def _flat(item: Mapping[str, Any]) -> dict[str, Any]:
     return known | {name: facts[name] for name in _FACTS if facts.get(name) is not None}
 
 
-def _narrative(item: Mapping[str, Any]) -> str:
+def _narrative(item: Mapping[str, Any]) -> str | None:
     own = item.get("situation")
     text = item.get("narrative", own if isinstance(own, str) else None)
-    if not isinstance(text, str) or not text.strip():
-        raise _Unfit("narrative", "missing", "Write what happened, in the reporter's own words.")
+    if text is not None and not isinstance(text, str):
+        raise _Unfit("narrative", "not a text", "Write what happened, in the reporter's own words.")
     return text
 
 

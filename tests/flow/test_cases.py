@@ -56,7 +56,7 @@ def test_array_file_is_read_too(tmp_path: Path) -> None:
         ({"situation": {**FLAT, "sector": "x"}, "narrative": "a"}, "situation.sector"),
         ({"situation": {**FLAT, "name": "x"}, "narrative": "a"}, "situation.name"),
         ({**FLAT, "kind": "brief", "narrative": "a"}, "kind"),
-        ({**FLAT}, "narrative"),
+        ({**FLAT, "narrative": 7}, "narrative"),
         ({**FLAT, "narrative": "a", "channel": "fax"}, "channel"),
         ({**FLAT, "narrative": "a", "facts": "none"}, "facts"),
         ({"narrative": "a"}, "sector"),

@@ -29,7 +29,7 @@ GROUPS = {
     "deploy.commands.topics": ("rebuild-topics",),
     "deploy.commands.token": ("token",),
     "deploy.commands.faults": ("faults",),
-    "deploy.commands.benchmarks": ("bench",),
+    "benchmarks.cli": ("bench",),
 }
 
 

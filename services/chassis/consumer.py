@@ -19,7 +19,7 @@ from contracts.event import Catalogue, Event, EventInvalid, UnknownEvent
 from contracts.operations import EventParked, EventRedriven, ParkReason
 from services.chassis import inbox, journal, parked
 from services.chassis.db import Connection, Database
-from services.chassis.errors import TRANSIENT, Rejected, Unavailable
+from services.chassis.errors import TRANSIENT, Rejected, Unavailable, is_defect
 from services.chassis.ids import Clock
 from services.chassis.journal import Outgoing
 from services.chassis.metrics import Metrics
@@ -165,9 +165,10 @@ class Processor:
     async def _whole_or_one_by_one(self, items: Sequence[Received | Unfit]) -> None:
         try:
             await self._in_one_transaction(items)
-        except TRANSIENT:
-            raise
-        except Exception as error:  # noqa: BLE001  # a defect must park one event, not stop all
+        except Exception as error:
+            if isinstance(error, TRANSIENT) and not is_defect(error):
+                raise
+            # A defect must park one event, not stop all.
             if len(items) == 1:
                 await self._park_alone(items[0], error)
                 return

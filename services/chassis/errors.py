@@ -31,3 +31,12 @@ TRANSIENT = (
     # "Not accepting connections": a server that starts up or shuts down.
     asyncpg.ObjectNotInPrerequisiteStateError,
 )
+
+
+def is_defect(error: BaseException) -> bool:
+    """Whether an error of one of the transient classes is a defect after all.
+
+    The driver raises a wrong argument as an InterfaceError that is a ValueError too; it would stay
+    wrong however often it is tried.
+    """
+    return isinstance(error, ValueError)

@@ -16,7 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.chassis.errors import TRANSIENT
+from services.chassis.errors import TRANSIENT, is_defect
 from services.chassis.metrics import Metrics
 from services.chassis.problem import Problem, ProblemDocument, describe
 from services.chassis.telemetry import Logger
@@ -167,6 +167,8 @@ def _add_problem_handlers(app: FastAPI, log: Logger) -> None:
         return problem.response(request.url.path)
 
     async def on_away(request: Request, error: Exception) -> Response:
+        if is_defect(error):
+            return await on_defect(request, error)
         log.warning("dependency_away", error=type(error).__name__)
         detail = "The database does not answer; nothing was stored. Try again with the same key."
         return Problem(503, "unavailable", detail, retry_after_seconds=5).response(request.url.path)

@@ -19,7 +19,7 @@ from services.chassis import journal, parked
 from services.chassis.auth import Authenticator
 from services.chassis.consumer import Handler, Processor
 from services.chassis.db import CHASSIS_MIGRATIONS, Database, migrate
-from services.chassis.errors import TRANSIENT
+from services.chassis.errors import TRANSIENT, is_defect
 from services.chassis.http import make_app
 from services.chassis.ids import Clock, utc_now
 from services.chassis.kafka import KafkaAccess
@@ -145,8 +145,12 @@ class Runtime:
         async def repeat() -> None:
             while True:
                 await asyncio.sleep(seconds)
-                with contextlib.suppress(*TRANSIENT):
+                try:
                     await work()
+                except TRANSIENT as error:
+                    if is_defect(error):
+                        raise
+                    self.log.warning("work_postponed", work=name, error=type(error).__name__)
 
         self._background[name] = repeat
 

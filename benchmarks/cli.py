@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import uvloop
 
@@ -174,9 +173,17 @@ def _telling(show: Callable[[str], None], where: str) -> Callable[[str], None]:
 
 
 def _given() -> list[str]:
-    """The arguments as the user gave them, without where the result goes."""
-    arguments: list[Any] = sys.argv[1:]
-    return [str(a) for a in arguments if a != "bench"]
+    """The arguments that decide what is measured, as the user gave them."""
+    kept: list[str] = []
+    skip = False
+    for argument in sys.argv[1:]:
+        if not skip and argument not in {"bench", "--json"}:
+            skip = argument in {"--data", "--record"}
+            if not skip and not argument.startswith(("--data=", "--record=")):
+                kept.append(argument)
+        else:
+            skip = False
+    return kept
 
 
 def machine() -> str:

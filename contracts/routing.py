@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from typing import Annotated, ClassVar
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -78,4 +78,29 @@ class CaseAssigned(Event):
     register_hash: str
 
 
-EVENTS: tuple[type[Event], ...] = (CaseAssigned,)
+class RegisterActivated(Event):
+    """A register version was checked and decides from `valid_from` on.
+
+    It is about no case: key and subject are `register_key(version)`. `hash` is the SHA-256 (hex) of
+    the register's canonical JSON and is what decisions name in `register_hash`; `activated_by` is
+    the client id of who activated it, or routing's source URN for the version that it ships with.
+    """
+
+    event_name: ClassVar[str] = "register-activated"
+
+    version: Annotated[str, Field(max_length=40)]
+    hash: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    valid_from: AwareDatetime
+    activated_at: AwareDatetime
+    activated_by: Annotated[str, Field(max_length=200)]
+
+
+def register_key(version: str) -> UUID:
+    """Key of what is told of a register version: the same for ever, and never a case id.
+
+    A name-based UUID (version 5) of `urn:meldpunt:register:<version>` in the URL namespace.
+    """
+    return uuid5(NAMESPACE_URL, f"urn:meldpunt:register:{version}")
+
+
+EVENTS: tuple[type[Event], ...] = (CaseAssigned, RegisterActivated)

@@ -110,6 +110,7 @@ class Processor:
         Raises Rejected, with the problem, when the first of them still cannot be handled.
         """
         done = 0
+        works: list[Work] = []
         async with self._database.transaction() as connection:
             for row in await parked.next_of(connection, parked_id):
                 item = self._read(row.record)
@@ -118,7 +119,10 @@ class Processor:
                         break
                     raise Rejected(item.problem)
                 if item is not None:
-                    await self._handler(connection, [item])
+                    # What waited behind another was never claimed: without this it would be taken
+                    # for new when it comes again. That it was claimed before does not matter.
+                    await inbox.claim(connection, [item.key])
+                    await self._handler(connection, [self._traced(item, works)])
                 now = self._clock()
                 await parked.mark_redriven(connection, row.id, now)
                 case_id = None if item is None else _uuid(item.envelope.subject)
@@ -127,6 +131,8 @@ class Processor:
                 )
                 await self._publish(connection, event, case_id or row.id)
                 done += 1
+        for work in works:
+            work.end()
         return done
 
     def _read(self, record: Record) -> Received | Unfit | None:

@@ -56,34 +56,78 @@ class Health(Protocol):
 
 
 class _Shell:
-    """Outermost layer: headers on every answer, size limit on every request, time measured."""
+    """Outermost layer of ours: headers on every answer, a limit on every body, time measured."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, request_bytes_max: int) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, request_bytes_max: int, log: Logger) -> None:
         self._app = app
         self._metrics = metrics
         self._bytes_max = request_bytes_max
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        replaced = {name for name, _ in _HEADERS}
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                own = {name.lower() for name, _ in message["headers"]}
-                message["headers"] += [item for item in _HEADERS if item[0] not in own & replaced]
-                self._metrics.requests.labels(_STATUS_CLASSES[message["status"] // 100]).inc()
-            await send(message)
-
-        if _declared_length(scope) > self._bytes_max:
-            await too_large(self._bytes_max).response(scope["path"])(
-                scope, receive, send_with_headers
-            )
-        else:
-            await self._app(scope, _limited(receive, self._bytes_max), send_with_headers)
+        exchange = _Exchange(scope, receive, send, self._bytes_max)
+        try:
+            if not exchange.too_large:
+                await self._app(scope, exchange.receive, exchange.send)
+        except Exception as error:
+            # Beyond this layer nobody would add our headers, and a stack trace could quote input.
+            self._log.error("request_defect", error=type(error).__name__, route=_route(scope))
+            if exchange.status is not None:
+                raise
+            await exchange.answer(_DEFECT)
+        if exchange.too_large and exchange.status is None:
+            await exchange.answer(too_large(self._bytes_max))
+        self._metrics.requests.labels(_STATUS_CLASSES[(exchange.status or 500) // 100]).inc()
         self._metrics.request_seconds.observe(time.perf_counter() - started)
+
+
+class _Exchange:
+    """One request and its answer; a body over the limit gets 413 whatever the route says of it."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, bytes_max: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._bytes_max = bytes_max
+        self._bytes_seen = 0
+        self.too_large = _declared_length(scope) > bytes_max
+        self.status: int | None = None
+
+    async def receive(self) -> Message:
+        """The next part of the body; past the limit the client is as good as gone."""
+        message = await self._receive()
+        self._bytes_seen += len(message.get("body", b""))
+        if self._bytes_seen > self._bytes_max:
+            # A body in chunks has declared no length.
+            self.too_large = True
+            return {"type": "http.disconnect"}
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the answer, with our headers on its start."""
+        if self.too_large:
+            return
+        await self._pass_on(message)
+
+    async def answer(self, problem: Problem) -> None:
+        """Answer with a problem instead of what the route would say."""
+        await problem.response(self._scope["path"])(self._scope, self._receive, self._pass_on)
+
+    async def _pass_on(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            present = {name.lower() for name, _ in message["headers"]}
+            message["headers"] += [item for item in _HEADERS if item[0] not in present]
+        await self._send(message)
+
+
+_DEFECT = Problem(
+    500, "defect", "Something is broken on our side; meldpunt must act. You may try again later."
+)
 
 
 def too_large(bytes_max: int) -> Problem:
@@ -97,21 +141,6 @@ def _declared_length(scope: Scope) -> int:
         if name == b"content-length":
             return int(value) if value.isdigit() else 0
     return 0
-
-
-def _limited(receive: Receive, bytes_max: int) -> Receive:
-    """A body that comes in chunks has no declared length: count it."""
-    seen = 0
-
-    async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > bytes_max:
-            raise too_large(bytes_max)
-        return message
-
-    return counted
 
 
 def make_app(
@@ -141,7 +170,7 @@ def make_app(
     _add_problem_handlers(app, log)
     _add_operations(app, health, metrics)
     _add_openapi(app, public_url)
-    app.add_middleware(_Shell, metrics=metrics, request_bytes_max=request_bytes_max)
+    app.add_middleware(_Shell, metrics=metrics, request_bytes_max=request_bytes_max, log=log)
     return app
 
 
@@ -168,22 +197,16 @@ def _add_problem_handlers(app: FastAPI, log: Logger) -> None:
 
     async def on_away(request: Request, error: Exception) -> Response:
         if is_defect(error):
-            return await on_defect(request, error)
+            raise error
         log.warning("dependency_away", error=type(error).__name__)
         detail = "The database does not answer; nothing was stored. Try again with the same key."
         return Problem(503, "unavailable", detail, retry_after_seconds=5).response(request.url.path)
-
-    async def on_defect(request: Request, error: Exception) -> Response:
-        log.error("request_defect", error=type(error).__name__, route=_route(request))
-        detail = "Something is broken on our side; meldpunt must act. You may try again later."
-        return Problem(500, "defect", detail).response(request.url.path)
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
     for transient in TRANSIENT:
         app.add_exception_handler(transient, on_away)
-    app.add_exception_handler(Exception, on_defect)
 
 
 def _where(parts: Sequence[Any]) -> str:
@@ -191,9 +214,9 @@ def _where(parts: Sequence[Any]) -> str:
     return ".".join(names) or str(parts[0])
 
 
-def _route(request: Request) -> str:
+def _route(scope: Scope) -> str:
     # The template, not the path: a path holds ids.
-    return getattr(request.scope.get("route"), "path", "unknown")
+    return getattr(scope.get("route"), "path", "unknown")
 
 
 def _add_operations(app: FastAPI, health: Health, metrics: Metrics) -> None:

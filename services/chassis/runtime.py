@@ -65,6 +65,9 @@ class Runtime:
             publish_timeout_seconds=settings.publish_timeout_seconds,
         )
         self.database.on_commit = self.relay.wake
+        # Set by `serve`: whether the process was told to stop. A request that waits on purpose asks
+        # it, because the stop itself waits for open requests.
+        self.stopping: Callable[[], bool] = lambda: False
         self.processors: list[Processor] = []
         self._broker: KafkaBroker | None = None
         self._subscriptions: list[Subscription] = []

@@ -1,5 +1,6 @@
 """Runs one service process: `python -m services.<name>` ends here."""
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -26,8 +27,9 @@ def serve(service: str, settings_class: type[S], build: Callable[[S], FastAPI]) 
             sys.stderr.write(f"{variable}: {item['msg']}\n")
         sys.exit(_EXIT_CONFIGURATION)
     configure_logging(settings.log_level)
+    app = build(settings)
     config = uvicorn.Config(
-        build(settings),
+        app,
         host=settings.http_host,
         port=settings.http_port,
         loop="auto",
@@ -39,6 +41,22 @@ def serve(service: str, settings_class: type[S], build: Callable[[S], FastAPI]) 
         timeout_graceful_shutdown=int(settings.drain_seconds_max),
     )
     server = uvicorn.Server(config)
+    app.state.runtime.stopping = lambda: server.should_exit
+    _end_in_order(server)
     server.run()
     if not server.started:
         sys.exit(1)
+
+
+def _end_in_order(server: uvicorn.Server) -> None:
+    """Let SIGTERM and SIGINT end the process with status 0, once everything has stopped.
+
+    uvicorn sends itself the signal once more at its very end; without a handler of ours that would
+    end an orderly stop as if the process had been killed.
+    """
+
+    def stop(_: int, __: object) -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)

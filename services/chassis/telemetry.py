@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import random
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,9 @@ from services.chassis.settings import ServiceSettings
 
 Logger = structlog.stdlib.BoundLogger
 _PROPAGATOR = TraceContextTextMapPropagator()
+# Version 00 of W3C Trace Context; ids of only zeros are no ids.
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
+_SAMPLED = 1
 
 
 def configure_logging(level: str) -> None:
@@ -105,11 +109,18 @@ class Tracing:
         self._tracer = self._provider.get_tracer("meldpunt")
 
     def start(self, name: str, parent: str | None, kind: SpanKind = SpanKind.INTERNAL) -> Work:
-        """Begin work under a parent context, or under a new one when there is none."""
-        if parent is None and random.random() >= self._ratio:  # noqa: S311  # sampling, no secret
-            return Work(f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00", None)
-        if parent is not None and not parent.endswith("1"):
-            return Work(parent, None)
+        """Begin work under a parent context, or under a new one when there is none.
+
+        What has not the form of a context is no parent: it came from outside, and would else travel
+        on in every event of the case, whatever it says.
+        """
+        known = _TRACEPARENT.fullmatch(parent) if parent else None
+        if known is None:
+            parent = None
+            if random.random() >= self._ratio:  # noqa: S311  # sampling, no secret
+                return Work(f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-00", None)
+        elif not int(known[1], 16) & _SAMPLED:
+            return Work(known[0], None)
         context = _PROPAGATOR.extract({"traceparent": parent}) if parent else None
         span = self._tracer.start_span(name, context=context, kind=kind)
         here = span.get_span_context()

@@ -91,7 +91,7 @@ def _add_feed(routes: APIRouter) -> None:
             async with runtime.database.connection() as connection:
                 found = await journal.read_feed(connection, source, after, limit)
             left = deadline - asyncio.get_running_loop().time()
-            if found or left <= 0 or await request.is_disconnected():
+            if found or left <= 0 or runtime.stopping() or await request.is_disconnected():
                 break
             await asyncio.sleep(min(_WAIT_ROUND_SECONDS, left))
         return PartnerEvents(

@@ -5,6 +5,7 @@ Compiling happens once per register version; a compiled register is never change
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from contracts.routing import HandlingLimits, Term
@@ -13,9 +14,11 @@ from services.routing.domain import (
     Loket,
     Match,
     Organisation,
+    Reason,
     Register,
     RegisterTerm,
     Rule,
+    Weighed,
     register_hash,
 )
 
@@ -52,25 +55,39 @@ def flag_bits(flags: tuple[Flag, ...]) -> int:
     return bits
 
 
-class MatchTable:
-    """Many `Match` conditions at once: `select` gives the bits of those that hold."""
+@lru_cache(maxsize=4096)
+def flags_of(bits: int) -> tuple[Flag, ...]:
+    """The flags of a number, in the order of the contract."""
+    return tuple(flag for flag, bit in FLAG_BIT.items() if bits & bit)
 
-    __slots__ = ("_all", "_by_answer", "_forbids", "_needs")
+
+class MatchTable:
+    """Many `Match` conditions at once: `select` gives the bits of those that hold.
+
+    A field on which no condition rests is left out, and the outcome of each set of flags is kept:
+    with twelve flags there are at most 4,096 of them.
+    """
+
+    __slots__ = ("_all", "_by_answer", "_by_flags", "_forbids", "_needs")
 
     def __init__(self, matches: tuple[Match, ...]) -> None:
         self._all = (1 << len(matches)) - 1
+        self._by_flags: dict[int, int] = {}
         answers = {
             **ANSWERS,
             "affiliation": tuple(sorted({v for m in matches for v in m.affiliation})),
         }
-        self._by_answer: list[tuple[dict[str, int], int]] = []
-        for field, values in answers.items():
+        self._by_answer: list[tuple[int, dict[str, int], int]] = []
+        for position, (field, values) in enumerate(answers.items()):
             unconditional = _bits(not getattr(match, field) for match in matches)
+            if unconditional == self._all:
+                continue
             table = {
-                value: unconditional | _bits(value in getattr(match, field) for match in matches)
+                str(value): unconditional
+                | _bits(value in getattr(match, field) for match in matches)
                 for value in values
             }
-            self._by_answer.append((table, unconditional))
+            self._by_answer.append((position, table, unconditional))
         self._needs = [
             (FLAG_BIT[f], ~_bits(f in m.flags for m in matches))
             for f in Flag
@@ -84,10 +101,16 @@ class MatchTable:
 
     def select(self, facts: Facts) -> int:
         """Bits of the conditions that hold."""
-        bits = self._all
-        for answer, (table, unconditional) in zip(facts, self._by_answer, strict=False):
-            bits &= table.get(answer, unconditional)  # type: ignore[call-overload]
         flags = facts.flags
+        bits = self._by_flags.get(flags)
+        if bits is None:
+            bits = self._by_flags[flags] = self._under(flags)
+        for position, table, unconditional in self._by_answer:
+            bits &= table.get(facts[position], unconditional)  # type: ignore[call-overload]
+        return bits
+
+    def _under(self, flags: int) -> int:
+        bits = self._all
         for flag, kept in self._needs:
             if not flags & flag:
                 bits &= kept
@@ -95,6 +118,29 @@ class MatchTable:
             if flags & flag:
                 bits &= kept
         return bits
+
+
+class Selector:
+    """Several lists of conditions as one table: one look-up per answer serves all of them."""
+
+    __slots__ = ("_sections", "_table")
+
+    def __init__(self, **sections: tuple[Match, ...]) -> None:
+        self._table = MatchTable(tuple(match for matches in sections.values() for match in matches))
+        self._sections: dict[str, tuple[int, int]] = {}
+        offset = 0
+        for name, matches in sections.items():
+            self._sections[name] = (offset, (1 << len(matches)) - 1)
+            offset += len(matches)
+
+    def select(self, facts: Facts) -> int:
+        """Bits of everything that holds; `section` cuts out one list."""
+        return self._table.select(facts)
+
+    def section(self, bits: int, name: str) -> int:
+        """The bits of one list."""
+        offset, mask = self._sections[name]
+        return bits >> offset & mask
 
 
 def indices(bits: int) -> list[int]:
@@ -151,7 +197,8 @@ class Party:
     second_choice: frozenset[str]
     escalates_to: tuple[str, ...]
     loketten: dict[str, LoketTable]
-    order: MatchTable | None
+    ordered: bool
+    lines: str
     orders: tuple[tuple[str, ...], ...]
 
 
@@ -166,6 +213,7 @@ class CompiledRule:
     primary: Candidate
     also: tuple[Candidate, ...]
     never_via: frozenset[str]
+    urgency: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +236,13 @@ class CompiledRegister:
     blocks: tuple[Block, ...]
     masks: tuple[dict[str, int], ...]
     rules: tuple[CompiledRule, ...]
-    rule_table: MatchTable
+    selector: Selector
     derived: tuple[Derived, ...]
     derived_table: MatchTable
-    duty_table: MatchTable
-    line_table: MatchTable
-    term_table: MatchTable
     terms: tuple[Term, ...]
+    terms_of: dict[str, int]
+    others: tuple[Party, ...]
+    refused: tuple[tuple[Weighed, ...], ...]
     steps: dict[str, tuple[frozenset[str], int]]
     standing: dict[tuple[str, str], int]
     floors: tuple[tuple[int, int], ...]
@@ -211,6 +259,7 @@ def compile_register(register: Register) -> CompiledRegister:
     """Builds the deciding form of a register that `load_register` accepted."""
     blocks = tuple(b for i, o in enumerate(register.organisations) for b in _blocks(i, o))
     parties = tuple(_party(i, o, blocks) for i, o in enumerate(register.organisations))
+    others = tuple(party for party in parties if party.id != register.desk)
     return CompiledRegister(
         register=register,
         hash=register_hash(register),
@@ -219,16 +268,19 @@ def compile_register(register: Register) -> CompiledRegister:
         blocks=blocks,
         masks=tuple(_mask(field, blocks) for field in FIELDS),
         rules=tuple(_rule(rule) for rule in register.routing_rules),
-        rule_table=MatchTable(tuple(rule.match for rule in register.routing_rules)),
+        selector=_selector(register),
         derived=tuple(
             Derived(FLAG_BIT[d.flag], d.max_age_years, d.unknown_age_counts)
             for d in register.derived_flags
         ),
         derived_table=MatchTable(tuple(d.match for d in register.derived_flags)),
-        duty_table=MatchTable(tuple(d.match for d in register.duties)),
-        line_table=MatchTable(tuple(line.match for line in register.help_lines)),
-        term_table=MatchTable(tuple(t.match or _NEVER for t in register.terms)),
         terms=tuple(_term(t) for t in register.terms),
+        terms_of=_terms_of(register),
+        others=others,
+        refused=tuple(
+            tuple(Weighed(party.id, Reason.NOT_COMPETENT, field) for field in FIELDS)
+            for party in others
+        ),
         steps=_steps(register),
         standing={(r, s.from_): i for i, s in enumerate(register.standing) for r in s.reporters},
         floors=tuple(
@@ -243,6 +295,28 @@ def compile_register(register: Register) -> CompiledRegister:
         },
         committees=frozenset(o.id for o in register.organisations if o.requires_affiliation),
     )
+
+
+def _selector(register: Register) -> Selector:
+    return Selector(
+        rules=tuple(rule.match for rule in register.routing_rules),
+        duties=tuple(duty.match for duty in register.duties),
+        lines=tuple(line.match for line in register.help_lines),
+        terms=tuple(term.match or _NEVER for term in register.terms),
+        **{
+            f"loketten of {o.id}": tuple(line.match for line in o.loket_order)
+            for o in register.organisations
+        },
+    )
+
+
+def _terms_of(register: Register) -> dict[str, int]:
+    """Per rule and per organisation the bits of the terms that it makes run."""
+    bits: dict[str, int] = {}
+    for index, term in enumerate(register.terms):
+        for name in (*(f"rule {rule}" for rule in term.rules), *term.organisations):
+            bits[name] = bits.get(name, 0) | 1 << index
+    return bits
 
 
 def _blocks(index: int, organisation: Organisation) -> list[Block]:
@@ -316,9 +390,8 @@ def _party(index: int, organisation: Organisation, blocks: tuple[Block, ...]) ->
         ),
         escalates_to=organisation.escalates_to,
         loketten={loket.id: _loket(loket) for loket in organisation.loketten},
-        order=MatchTable(tuple(o.match for o in organisation.loket_order))
-        if organisation.loket_order
-        else None,
+        ordered=bool(organisation.loket_order),
+        lines=f"loketten of {organisation.id}",
         orders=tuple(o.order for o in organisation.loket_order),
     )
 
@@ -348,6 +421,7 @@ def _rule(rule: Rule) -> CompiledRule:
         _candidate(rule.primary),
         tuple(_candidate(p) for p in rule.also),
         frozenset(rule.never_via),
+        URGENCIES.index(rule.urgency),
     )
 
 

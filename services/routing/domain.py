@@ -22,6 +22,7 @@ from contracts.situation import (
     OrganisationId,
     Reporter,
     Sector,
+    Situation,
     Subject,
     Urgency,
 )
@@ -337,9 +338,11 @@ class Decision:
 
     In mode `show` the primary is only shown; in mode `signal` it reports nothing back; in both, and
     in mode `desk`, the desk holds the case. In mode `refer` it does until the primary accepts.
-    `also` holds `organisation` or `organisation/loket`.
+    `also` holds `organisation` or `organisation/loket`. With the register of `register_hash`,
+    `situation` and `excluded` give this same decision again.
     """
 
+    situation: Situation
     primary: str
     loket: str | None
     mode: Mode

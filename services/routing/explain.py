@@ -1,5 +1,7 @@
 """The decision in words that a person reads: Dutch, level B1."""
 
+from dataclasses import fields
+
 import orjson
 from pydantic import BaseModel
 
@@ -13,6 +15,7 @@ KIND_WORDS = {
     Kind.HULPVRAAG: "een vraag om hulp",
     Kind.UNKNOWN: "een melding",
 }
+_DOCUMENTED = tuple(f.name for f in fields(Decision) if f.name != "situation")
 URGENCY_WORDS = {Urgency.ACUUT: "nu", Urgency.SPOED: "spoed", Urgency.NORMAAL: "gewoon"}
 MODE_WORDS = {
     Mode.REFER: "doorgestuurd naar",
@@ -72,7 +75,8 @@ def _conversion(decision: Decision) -> str | None:
 
 def explanation_document(decision: Decision) -> str:
     """The whole decision as JSON: what matched, who else was weighed and why not."""
-    return orjson.dumps(decision, default=_plain).decode()
+    document = {name: getattr(decision, name) for name in _DOCUMENTED}
+    return orjson.dumps(document, default=_plain).decode()
 
 
 def _plain(value: object) -> object:

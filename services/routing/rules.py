@@ -6,11 +6,11 @@ next to a rule that held; then where a failed party escalates to; then the desk.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from contracts.routing import Mode, Term
-from contracts.situation import UNKNOWN, Accused, Flag, Kind, Situation, Urgency
+from contracts.situation import UNKNOWN, Accused, Kind, Situation, Urgency
 from services.routing.compiled import (
-    FLAG_BIT,
     URGENCIES,
     Candidate,
     CompiledRegister,
@@ -20,6 +20,7 @@ from services.routing.compiled import (
     Party,
     compile_register,
     flag_bits,
+    flags_of,
     indices,
 )
 from services.routing.domain import (
@@ -32,10 +33,12 @@ from services.routing.domain import (
     Weighed,
 )
 
-__all__ = ["CompiledRegister", "compile_register", "decide"]
+__all__ = ["CompiledRegister", "compile_register", "decide", "decide_party"]
 
 Refusal = tuple[Reason, str | None]
 _OPEN: Refusal = (Reason.LOWER_IN_ORDER, None)
+# Few rows exist, and each is a value: one object serves all decisions.
+_verdict = lru_cache(4096)(Weighed)
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class _Case:
 
     register: CompiledRegister
     facts: Facts
+    holds: int
     stages: tuple[int, ...]
     excluded: frozenset[str]
     tried: frozenset[str]
@@ -71,19 +75,17 @@ def decide(
     """Decides for any situation and any set of excluded `organisation` or `organisation/loket` ids.
 
     Give the compiled register where many are decided. An exclusion of the desk has no effect: it
-    holds what nobody takes. Without `weigh` the list of who was weighed stays empty, which saves
-    more than half the time.
+    holds what nobody takes. Without `weigh` the list of who was weighed stays empty.
     """
     compiled = register if isinstance(register, CompiledRegister) else compile_register(register)
-    facts, standing, tried = _facts(compiled, situation)
-    case = _Case(compiled, facts, _stages(compiled, facts), excluded, tried, set())
+    case, standing = _case(compiled, situation, excluded)
     choice = _choose(case)
     also, shown = _beside(case, choice)
-    urgency = _urgency(compiled, facts, choice.urgency)
+    urgency = _urgency(compiled, case.facts, choice.urgency)
     shown = _help_lines(case, choice, shown, urgency)
-    kind = _kind_at(case, choice.party)
-    fallback = compiled.register.fallback
+    text = choice.rule.rule if choice.direct else compiled.register.fallback
     return Decision(
+        situation=situation,
         primary=choice.party.id,
         loket=choice.loket,
         mode=_mode(compiled, choice.party),
@@ -96,32 +98,52 @@ def decide(
         limits=compiled.limits[urgency],
         rule=choice.rule.rule.id,
         kind=situation.kind,
-        kind_at_primary=kind,
+        kind_at_primary=_kind_at(case, choice.party),
         conversion_why=None if standing is None else compiled.register.standing[standing].why,
         terms=_terms(case, choice, also, shown),
         duties=_duties(case),
         weighed=_weigh(case, choice.party, also) if weigh else (),
-        flags=tuple(flag for flag in Flag if facts.flags & FLAG_BIT[flag]),
+        flags=flags_of(case.facts.flags),
         excluded=tuple(sorted(excluded)),
-        why=choice.rule.rule.why if choice.direct else fallback.why,
-        why_en=choice.rule.rule.why_en if choice.direct else fallback.why_en,
+        why=text.why,
+        why_en=text.why_en,
         register_version=compiled.register.version,
         register_hash=compiled.hash,
     )
 
 
+def decide_party(
+    register: CompiledRegister, situation: Situation, excluded: frozenset[str] = frozenset()
+) -> str:
+    """Only the id of the organisation that `decide` makes primary, for who compares many."""
+    return _choose(_case(register, situation, excluded)[0]).party.id
+
+
+def _case(
+    compiled: CompiledRegister, situation: Situation, excluded: frozenset[str]
+) -> tuple[_Case, int | None]:
+    facts, standing, tried = _facts(compiled, situation)
+    holds = compiled.selector.select(facts)
+    return _Case(
+        compiled, facts, holds, _stages(compiled, facts), excluded, tried, set()
+    ), standing
+
+
 def _urgency(compiled: CompiledRegister, facts: Facts, of_rule: int) -> Urgency:
-    floors = (urgency for flags, urgency in compiled.floors if facts.flags & flags == flags)
-    return URGENCIES[min((of_rule, *floors))]
+    least = of_rule
+    for flags, urgency in compiled.floors:
+        if urgency < least and facts.flags & flags == flags:
+            least = urgency
+    return URGENCIES[least]
 
 
 def _facts(
     compiled: CompiledRegister, situation: Situation
 ) -> tuple[Facts, int | None, frozenset[str]]:
     flags = flag_bits(situation.flags)
-    tried: set[str] = set()
+    tried: frozenset[str] = frozenset()
     for step in situation.steps_tried:
-        parties, implied = compiled.steps.get(step, (frozenset(), 0))
+        parties, implied = compiled.steps.get(step, (tried, 0))
         tried |= parties
         flags |= implied
     standing = compiled.standing.get((situation.reporter, situation.kind))
@@ -135,39 +157,47 @@ def _facts(
     facts = Facts(
         situation.sector, situation.reporter, kind, situation.subject, accused, affiliation, flags
     )
-    return _derive(compiled, facts, situation.age), standing, frozenset(tried)
+    return _derive(compiled, facts, situation.age), standing, tried
 
 
 def _derive(compiled: CompiledRegister, facts: Facts, age: int | None) -> Facts:
     """Adds the flags that follow, in the order of the register."""
+    holds = compiled.derived_table.select(facts)
     for index, derived in enumerate(compiled.derived):
-        if facts.flags & derived.bit or not compiled.derived_table.select(facts) >> index & 1:
+        if not holds >> index & 1 or facts.flags & derived.bit:
             continue
         limit = derived.max_age_years
         if limit is None or (derived.unknown_age_counts if age is None else age <= limit):
             facts = facts._replace(flags=facts.flags | derived.bit)
+            holds = compiled.derived_table.select(facts)
     return facts
 
 
 def _stages(compiled: CompiledRegister, facts: Facts) -> tuple[int, ...]:
     """Competences left after each answer; where an organisation has none left is why not."""
-    left = -1
-    stages = []
-    for answer, mask in zip(facts, compiled.masks, strict=False):
-        left &= mask[str(answer)]
-        stages.append(left)
-    return tuple(stages)
+    sectors, reporters, kinds, subjects, accused = compiled.masks
+    sector = sectors[facts.sector]
+    reporter = sector & reporters[facts.reporter]
+    kind = reporter & kinds[facts.kind]
+    subject = kind & subjects[facts.subject]
+    return sector, reporter, kind, subject, subject & accused[facts.accused]
 
 
 def _choose(case: _Case) -> _Choice:
     compiled = case.register
-    matched = indices(compiled.rule_table.select(case.facts))
+    matched = compiled.selector.section(case.holds, "rules")
     urgency = len(URGENCIES) - 1
     failed: list[CompiledRule] = []
-    for index in matched[:-1]:
-        rule = compiled.rules[index]
-        case.never_via |= rule.never_via
-        urgency = min(urgency, URGENCIES.index(rule.rule.urgency))
+    last = compiled.rules[-1]
+    while matched:
+        low = matched & -matched
+        matched ^= low
+        rule = compiled.rules[low.bit_length() - 1]
+        if rule is last:
+            break
+        if rule.never_via:
+            case.never_via |= rule.never_via
+        urgency = min(urgency, rule.urgency)
         found = _open(case, rule.primary)
         if found is not None:
             return _Choice(*found, rule, True, urgency)
@@ -176,7 +206,6 @@ def _choose(case: _Case) -> _Choice:
         found = _open(case, candidate)
         if found is not None and not found[0].show_only:
             return _Choice(*found, rule, False, urgency)
-    last = compiled.rules[-1]
     return _Choice(compiled.by_id[compiled.register.desk], None, last, True, urgency)
 
 
@@ -213,7 +242,7 @@ def _open(case: _Case, candidate: Candidate) -> tuple[Party, str | None] | None:
             if _loket_open(case, party, party.loketten[candidate[1]])
             else None
         )
-    if party.order is None:
+    if not party.ordered:
         return party, None
     loket = _first_loket(case, party)
     return None if loket is None else (party, loket)
@@ -257,10 +286,8 @@ def _not_competent(case: _Case, party: Party) -> Refusal:
 
 
 def _first_loket(case: _Case, party: Party) -> str | None:
-    if party.order is None:
-        return None
-    lines = indices(party.order.select(case.facts))
-    for line in lines:
+    lines = case.register.selector.section(case.holds, party.lines)
+    for line in indices(lines):
         for name in party.orders[line]:
             if _loket_open(case, party, party.loketten[name]):
                 return name
@@ -306,7 +333,7 @@ def _help_lines(
     case: _Case, choice: _Choice, shown: tuple[str, ...], urgency: Urgency
 ) -> tuple[str, ...]:
     lines = list(shown)
-    for index in indices(case.register.line_table.select(case.facts)):
+    for index in indices(case.register.selector.section(case.holds, "lines")):
         line = case.register.register.help_lines[index]
         if urgency in line.unless_urgency or line.show in lines or line.show == choice.party.id:
             continue
@@ -327,31 +354,42 @@ def _terms(
     case: _Case, choice: _Choice, also: tuple[str, ...], shown: tuple[str, ...]
 ) -> tuple[Term, ...]:
     compiled = case.register
-    parties = {choice.party.id, *shown, *(name.partition("/")[0] for name in also)}
-    matched = compiled.term_table.select(case.facts)
-    return tuple(
-        compiled.terms[index]
-        for index, term in enumerate(compiled.register.terms)
-        if matched >> index & 1
-        or choice.rule.rule.id in term.rules
-        or not parties.isdisjoint(term.organisations)
-    )
+    bits = compiled.selector.section(case.holds, "terms")
+    bits |= compiled.terms_of.get(f"rule {choice.rule.rule.id}", 0)
+    for party in (choice.party.id, *shown, *(name.partition("/")[0] for name in also)):
+        bits |= compiled.terms_of.get(party, 0)
+    return tuple(compiled.terms[index] for index in indices(bits))
 
 
 def _duties(case: _Case) -> tuple[Duty, ...]:
     duties = case.register.register.duties
-    return tuple(duties[index] for index in indices(case.register.duty_table.select(case.facts)))
+    bits = case.register.selector.section(case.holds, "duties")
+    return tuple(duties[index] for index in indices(bits))
 
 
 def _weigh(case: _Case, primary: Party, also: tuple[str, ...]) -> tuple[Weighed, ...]:
     """Every organisation but the primary and the desk, each with the reason why it is not first."""
     beside = {name.partition("/")[0] for name in also}
+    stages, left = case.stages, case.stages[-1]
+    accused, excluded = case.facts.accused, case.excluded
     rows = []
-    for party in case.register.parties:
-        if party is primary or party.id == case.register.register.desk:
+    for party, refused in zip(case.register.others, case.register.refused, strict=True):
+        if party is primary:
             continue
-        reason, field = _weighed_reason(case, party, beside)
-        rows.append(Weighed(party.id, reason, field))
+        # Most have no competence here; that answer is ready, unless a graver one goes before it.
+        bits = party.bits
+        if (
+            left & bits
+            or accused in party.accused_when
+            or party.id in excluded
+            or accused in party.second_choice
+        ):
+            rows.append(_verdict(party.id, *_weighed_reason(case, party, beside)))
+            continue
+        stage = 0
+        while stages[stage] & bits:
+            stage += 1
+        rows.append(refused[stage])
     return tuple(rows)
 
 
@@ -363,6 +401,6 @@ def _weighed_reason(case: _Case, party: Party, beside: set[str]) -> Refusal:
         return refusal
     if party.show_only:
         return Reason.SHOW_ONLY, None
-    if party.order is not None and _first_loket(case, party) is None:
+    if party.ordered and _first_loket(case, party) is None:
         return Reason.NO_LOKET, "steps_tried"
     return _OPEN

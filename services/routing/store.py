@@ -1,6 +1,6 @@
-"""SQL of routing; every function works in the caller's transaction."""
+"""SQL of cases and decisions; every function works in the caller's transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -12,7 +12,11 @@ from services.chassis.db import Connection
 
 @dataclass(frozen=True, slots=True)
 class CaseRow:
-    """A case as routing remembers it; `situation` and `content` are JSON documents."""
+    """A case as routing remembers it; `situation`, `content` and `excluded` are JSON documents.
+
+    `received_at` is the first receipt and `situation` that of the report: neither ever changes.
+    `excluded` only grows.
+    """
 
     case_id: UUID
     report_id: UUID
@@ -20,11 +24,16 @@ class CaseRow:
     situation: str
     content: str
     decisions: int
+    excluded: str
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """One decision; `excluded` is a JSON document, `explanation` the SHA-256 of one."""
+    """One decision; `excluded` and `closed` are JSON documents, `explanation` the SHA-256 of one.
+
+    `engine` is None where the decision is older than the note of what code decided; `situation`
+    where it was made on the facts of the report.
+    """
 
     case_id: UUID
     number: int
@@ -34,20 +43,31 @@ class DecisionRow:
     explanation: bytes
     register_hash: str
     decided_at: datetime
+    closed: str
+    engine: str | None
+    situation: str | None = None
 
 
-async def remember_register(
-    connection: Connection, sha256: str, version: str, document: str, now: datetime
-) -> None:
-    """Keep the register document of a version that decides from now on."""
-    await connection.execute(
-        "INSERT INTO register_version (sha256, version, document, loaded_at)"
-        " VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        sha256,
-        version,
-        document,
-        now,
-    )
+@dataclass(frozen=True, slots=True)
+class MadeDecision:
+    """A decision with what it was made of and what was said of it, both JSON documents."""
+
+    row: DecisionRow
+    situation: str
+    explanation: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastDecisions:
+    """Decisions that are alike: made on one situation and with one explanation.
+
+    `examples` are at most three of their cases.
+    """
+
+    situation: str
+    explanation: bytes
+    decisions: int
+    examples: tuple[UUID, ...]
 
 
 async def lock_cases(connection: Connection, case_ids: Sequence[UUID]) -> dict[UUID, CaseRow]:
@@ -60,13 +80,15 @@ async def lock_cases(connection: Connection, case_ids: Sequence[UUID]) -> dict[U
 
 
 async def save_cases(connection: Connection, cases: Sequence[CaseRow]) -> None:
-    """Insert new cases; of known ones only the number of decisions changes."""
+    """Insert new cases; known ones only count on and exclude more."""
     await connection.execute(
         """
-        INSERT INTO routed_case (case_id, report_id, received_at, situation, content, decisions)
+        INSERT INTO routed_case (case_id, report_id, received_at, situation, content, decisions,
+                                 excluded)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[],
-                             $6::integer[])
-        ON CONFLICT (case_id) DO UPDATE SET decisions = EXCLUDED.decisions
+                             $6::integer[], $7::text[])
+        ON CONFLICT (case_id) DO UPDATE
+        SET decisions = EXCLUDED.decisions, excluded = EXCLUDED.excluded
         """,
         [c.case_id for c in cases],
         [c.report_id for c in cases],
@@ -74,6 +96,7 @@ async def save_cases(connection: Connection, cases: Sequence[CaseRow]) -> None:
         [c.situation for c in cases],
         [c.content for c in cases],
         [c.decisions for c in cases],
+        [c.excluded for c in cases],
     )
 
 
@@ -82,9 +105,10 @@ async def insert_decisions(connection: Connection, decisions: Sequence[DecisionR
     await connection.execute(
         """
         INSERT INTO decision (case_id, number, decision_id, organisation, excluded, explanation,
-                              register_hash, decided_at)
+                              register_hash, decided_at, closed, engine, situation)
         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[],
-                             $6::bytea[], $7::text[], $8::timestamptz[])
+                             $6::bytea[], $7::text[], $8::timestamptz[], $9::text[], $10::text[],
+                             $11::text[])
         """,
         [d.case_id for d in decisions],
         [d.number for d in decisions],
@@ -94,6 +118,9 @@ async def insert_decisions(connection: Connection, decisions: Sequence[DecisionR
         [d.explanation for d in decisions],
         [d.register_hash for d in decisions],
         [d.decided_at for d in decisions],
+        [d.closed for d in decisions],
+        [d.engine for d in decisions],
+        [d.situation for d in decisions],
     )
 
 
@@ -108,36 +135,59 @@ async def save_explanations(connection: Connection, documents: Mapping[bytes, st
     )
 
 
-async def decisions_of(connection: Connection, case_id: UUID) -> list[tuple[DecisionRow, str]]:
-    """All decisions of a case with their explanation as JSON, first one first."""
+async def decisions_of(connection: Connection, case_id: UUID) -> list[MadeDecision]:
+    """All decisions of a case, first one first; empty for a case that is not known."""
     rows = await connection.fetch(
-        "SELECT d.*, e.document FROM decision d JOIN explanation e ON e.sha256 = d.explanation"
-        " WHERE case_id = $1 ORDER BY number",
+        """
+        SELECT d.case_id, d.number, d.decision_id, d.organisation, d.excluded, d.explanation,
+               d.register_hash, d.decided_at, d.closed, d.engine, d.situation,
+               coalesce(d.situation, c.situation) AS decided_on, e.document
+        FROM decision d JOIN explanation e ON e.sha256 = d.explanation
+        JOIN routed_case c USING (case_id)
+        WHERE d.case_id = $1 ORDER BY number
+        """,
         case_id,
     )
-    return [(_decision(row), row["document"]) for row in rows]
+    return [_made(row) for row in rows]
 
 
-async def register_document(connection: Connection, sha256: str) -> str | None:
-    """The register of a hash as it was when it decided."""
-    document: str | None = await connection.fetchval(
-        "SELECT document FROM register_version WHERE sha256 = $1", sha256
+async def past_decisions(
+    connection: Connection, since: datetime, chunk: int
+) -> AsyncIterator[PastDecisions]:
+    """Decisions since a moment, alike ones together; read in chunks, in a transaction.
+
+    A school's number decides nothing and would keep alike situations apart.
+    """
+    cursor = connection.cursor(
+        """
+        SELECT regexp_replace(coalesce(d.situation, c.situation),
+                              '"brin":"[^"]*"', '"brin":null') AS situation,
+               d.explanation, count(*) AS decisions, (array_agg(d.case_id))[1:3] AS examples
+        FROM decision d JOIN routed_case c USING (case_id)
+        WHERE d.decided_at >= $1 GROUP BY 1, 2
+        """,
+        since,
+        prefetch=chunk,
     )
-    return document
+    async for row in cursor:
+        yield PastDecisions(
+            row["situation"], row["explanation"], row["decisions"], tuple(row["examples"])
+        )
 
 
-def _decision(row: asyncpg.Record) -> DecisionRow:
+async def explanations(connection: Connection, digests: Sequence[bytes]) -> dict[bytes, str]:
+    """Explanations as JSON by their SHA-256."""
+    rows = await connection.fetch(
+        "SELECT sha256, document FROM explanation WHERE sha256 = ANY($1::bytea[])", digests
+    )
+    return {row["sha256"]: row["document"] for row in rows}
+
+
+def _made(row: asyncpg.Record) -> MadeDecision:
     values = dict(row)
-    del values["document"]
-    return DecisionRow(**values)
+    situation, explanation = values.pop("decided_on"), values.pop("document")
+    return MadeDecision(DecisionRow(**values), situation, explanation)
 
 
 def _case(row: asyncpg.Record) -> CaseRow:
-    return CaseRow(
-        row["case_id"],
-        row["report_id"],
-        row["received_at"],
-        row["situation"],
-        row["content"],
-        row["decisions"],
-    )
+    return CaseRow(**row)

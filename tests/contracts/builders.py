@@ -87,6 +87,13 @@ EXAMPLES: tuple[Event, ...] = (
         register_version="2026.11",
         register_hash="cd" * 32,
     ),
+    routing.RegisterActivated(
+        version="2026-11-24.1",
+        hash="cd" * 32,
+        valid_from=NOW + timedelta(days=7),
+        activated_at=NOW,
+        activated_by="operator",
+    ),
     referral.ReferralOffered(
         **_HELD,
         **_ATTEMPT,

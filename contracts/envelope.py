@@ -9,8 +9,8 @@ UUID, given once: a repeat of the same event keeps its id.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 SPEC_VERSION = "1.0"
 CONTENT_TYPE = "application/json"
@@ -19,7 +19,8 @@ OPERATOR_OIN = "00000004003214345001"
 SOURCE_PREFIX = f"urn:nld:oin:{OPERATOR_OIN}:systeem:"
 SEQUENCE_MAX = 2**31 - 1
 EVENT_BYTES_MAX = 65_536
-ATTRIBUTE_CHARACTERS_MAX = 1_024
+# All context attributes of one event together.
+ATTRIBUTE_CHARACTERS_MAX = 4_096
 
 _TYPE = re.compile(r"^nl\.sociale-veiligheid\.meldingen\.([a-z][a-z-]*)\.v(\d{1,3})$")
 _REQUIRED = ("id", "source", "specversion", "type")
@@ -31,8 +32,7 @@ class EnvelopeInvalid(ValueError):
     """The record is no CloudEvent that this profile allows; the message names the attribute."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """One event on the wire; `data` is the JSON document as bytes."""
 
     id: str
@@ -118,9 +118,9 @@ def from_headers(headers: Iterable[Header], value: bytes | None) -> Envelope:
         named = {k[3:].lower(): v.decode() for k, v in headers if k[:3].lower() == "ce_"}
     except UnicodeDecodeError as error:
         raise EnvelopeInvalid("headers: not UTF-8") from error
-    for text in named.values():
-        if len(text) > ATTRIBUTE_CHARACTERS_MAX or not text.isprintable():
-            raise EnvelopeInvalid("headers: an attribute is too long or holds a control character")
+    text = "".join(named.values())
+    if len(text) > ATTRIBUTE_CHARACTERS_MAX or not text.isprintable():
+        raise EnvelopeInvalid("headers: attributes too long, or with a control character")
     for name in _REQUIRED:
         if not named.get(name):
             raise EnvelopeInvalid(f"{name}: missing")

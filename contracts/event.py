@@ -1,5 +1,6 @@
 """What every event model has, and the way from an envelope to a model."""
 
+from functools import cache
 from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -24,6 +25,7 @@ class Event(BaseModel):
     event_version: ClassVar[int] = 1
 
     @classmethod
+    @cache
     def event_type(cls) -> str:
         """CloudEvents type of this model."""
         return type_of(cls.event_name, cls.event_version)
@@ -34,6 +36,7 @@ class Event(BaseModel):
         return f"schemas/{cls.event_name}.v{cls.event_version}.json"
 
     @classmethod
+    @cache
     def schema_urn(cls) -> str:
         """Name of the JSON Schema: its `$id` and the `dataschema` attribute, which is a URI."""
         return f"urn:meldpunt:schema:{cls.event_name}.v{cls.event_version}"

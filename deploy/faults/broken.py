@@ -26,8 +26,10 @@ def _acknowledge_before_work() -> None:
 def _no_inbox_key() -> None:
     """Take every event for a new one."""
 
-    async def claim(connection: Any, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:  # noqa: ARG001
-        return set(keys)
+    async def claim(
+        connection: Any, keys: Sequence[tuple[str, str]]
+    ) -> tuple[set[tuple[str, str]], bool]:
+        return set(keys), True
 
     # The consumer calls it through the module, so this reaches it.
     inbox.claim = claim

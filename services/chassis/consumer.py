@@ -9,6 +9,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from aiokafka import ConsumerRecord
@@ -28,11 +29,12 @@ from services.chassis.telemetry import Logger, Tracing, Work
 
 _URN = re.compile(r"urn:nld:[a-z]{2,10}:[0-9A-Za-z]{1,40}:systeem:[a-z0-9_-]{1,80}")
 _TYPE = re.compile(r"nl\.sociale-veiligheid\.meldingen\.[a-z-]{1,60}\.v[0-9]{1,3}")
+# Types seen so far; a partner that invents types must not fill the memory.
+_TYPES_MAX = 1_000
 _BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """An event that this service knows, with the context that its own events carry on."""
 
     envelope: Envelope
@@ -94,6 +96,7 @@ class Processor:
         self._retry_seconds_max = retry_seconds_max
         self._consecutive_defects_max = consecutive_defects_max
         self._consecutive_defects = 0
+        self._wanted: dict[bytes, bool] = {}
 
     async def process(self, records: Sequence[Record]) -> None:
         """Handle a batch wholly; raises Unavailable when the database stays away."""
@@ -137,11 +140,11 @@ class Processor:
 
     def _read(self, record: Record) -> Received | Unfit | None:
         """The event of a record, why it is unfit, or None when it is not meant for this service."""
+        if not self._wants(record):
+            return None
         envelope = None
         try:
             envelope = from_headers(record.headers, record.value)
-            if not self._catalogue.knows_name(envelope.type):
-                return None
             event = self._catalogue.decode(envelope)
         except EnvelopeInvalid as error:
             return Unfit(record, ParkReason.UNREADABLE, str(error), envelope)
@@ -150,6 +153,24 @@ class Processor:
         except EventInvalid as error:
             return Unfit(record, ParkReason.CONTRACT_BROKEN, str(error), envelope)
         return Received(envelope, event, record, envelope.traceparent or "")
+
+    def _wants(self, record: Record) -> bool:
+        """Look at the type alone: most records of a topic are meant for other services."""
+        for name, value in record.headers:
+            if name == "ce_type":
+                known = self._wanted.get(value)
+                return self._learn(value) if known is None else known
+        # No type at all: the record is unreadable, and must be parked.
+        return True
+
+    def _learn(self, event_type: bytes) -> bool:
+        try:
+            wanted = self._catalogue.knows_name(event_type.decode())
+        except ValueError:
+            return True
+        if len(self._wanted) < _TYPES_MAX:
+            self._wanted[event_type] = wanted
+        return wanted
 
     async def _patiently(self, items: Sequence[Received | Unfit]) -> None:
         """Try until it works; gives up with Unavailable, so that the records are read again."""
@@ -186,40 +207,42 @@ class Processor:
 
     async def _in_one_transaction(self, items: Sequence[Received | Unfit]) -> None:
         works: list[Work] = []
+        readable = [item for item in items if isinstance(item, Received)]
         async with self._database.transaction() as connection:
-            fit, unfit = await self._divide(connection, items)
-            claimed = await inbox.claim(connection, [item.key for item in fit])
-            fresh = []
-            for item in fit:
-                if item.key in claimed:
-                    claimed.discard(item.key)
-                    fresh.append(self._traced(item, works))
+            claimed, any_parked = await inbox.claim(connection, [item.key for item in readable])
+            fresh = _first_of_each(items, claimed)
+            unfit: list[Unfit] = []
+            if any_parked or len(readable) < len(items):
+                fresh, unfit = await self._divide(connection, fresh)
             if fresh:
-                await self._handler(connection, fresh)
+                work = [self._traced(item, works) for item in fresh if isinstance(item, Received)]
+                await self._handler(connection, work)
             for rest in unfit:
                 await self._park(connection, rest)
-        for work in works:
-            work.end()
+        for ended in works:
+            ended.end()
         self._metrics.events.labels("handled").inc(len(fresh))
-        self._metrics.events.labels("repeated").inc(len(fit) - len(fresh))
+        self._metrics.events.labels("repeated").inc(len(items) - len(fresh) - len(unfit))
         self._metrics.events.labels("parked").inc(len(unfit))
 
     def _traced(self, item: Received, works: list[Work]) -> Received:
         parent = item.envelope.traceparent
         name = f"{self._service} {item.event.event_name}"
         work = self._tracing.start(name, parent, SpanKind.CONSUMER)
+        if work.traceparent == item.traceparent:
+            return item
         works.append(work)
         return Received(item.envelope, item.event, item.record, work.traceparent)
 
     async def _divide(
         self, connection: Connection, items: Sequence[Received | Unfit]
-    ) -> tuple[list[Received], list[Unfit]]:
+    ) -> tuple[list[Received | Unfit], list[Unfit]]:
         """Separate what can be handled from what must be parked, also behind a parked event."""
         blocked: set[tuple[str, str]] = set()
         if self._ordered:
             places = {place for item in items if (place := item.record.place) is not None}
             blocked = await parked.blocked(connection, sorted(places))
-        fit: list[Received] = []
+        fit: list[Received | Unfit] = []
         unfit: list[Unfit] = []
         for item in items:
             if isinstance(item, Unfit):
@@ -281,6 +304,21 @@ class Processor:
     async def _publish(self, connection: Connection, event: Event, key: UUID) -> None:
         outgoing = Outgoing(event, key, self._topic, self._source)
         await journal.append(connection, [outgoing], self._clock())
+
+
+def _first_of_each(
+    items: Sequence[Received | Unfit], claimed: set[tuple[str, str]]
+) -> list[Received | Unfit]:
+    """What is not readable, and of each event claimed now its first record, in order."""
+    left = set(claimed)
+    fresh: list[Received | Unfit] = []
+    for item in items:
+        if isinstance(item, Received):
+            if item.key not in left:
+                continue
+            left.discard(item.key)
+        fresh.append(item)
+    return fresh
 
 
 def record_of(raw: "ConsumerRecord[bytes, bytes]") -> Record:

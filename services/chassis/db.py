@@ -26,6 +26,10 @@ class MigrationMismatch(Exception):
     """An applied migration was changed afterwards; an operator must restore the released file."""
 
 
+async def _keep(_: object) -> None:
+    """Nothing to reset."""
+
+
 class Database:
     """The pool of one service; `on_commit` is called after each committed transaction."""
 
@@ -46,6 +50,9 @@ class Database:
                     min_size=2,
                     max_size=self._pool_max,
                     command_timeout=COMMAND_SECONDS_MAX,
+                    # Pooled connections hold no session state (no LISTEN, no session locks), so
+                    # the round trip that would clear it is saved.
+                    reset=_keep,
                     server_settings={"application_name": self._application},
                 )
             except TRANSIENT as error:

@@ -1,8 +1,8 @@
 """The outbox: events written in the transaction of their cause, numbered without holes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.envelope import Envelope
@@ -11,8 +11,7 @@ from services.chassis.db import Connection
 from services.chassis.ids import new_id
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """An event to publish. `topic` None keeps it for the inbox API only; `source` is a URN."""
 
     event: Event
@@ -43,19 +42,20 @@ async def append(connection: Connection, outgoing: Sequence[Outgoing], now: date
         counters[item.source] = (source_id, last + 1)
         ids.append(source_id)
         sequences.append(last + 1)
+    events = [item.event for item in outgoing]
     await connection.execute(
         _INSERT,
         ids,
         sequences,
         [new_id() for _ in outgoing],
-        [item.event.event_type() for item in outgoing],
+        [event.event_type() for event in events],
         [item.topic for item in outgoing],
         [item.key for item in outgoing],
         now,
-        [item.event.schema_urn() for item in outgoing],
+        [event.schema_urn() for event in events],
         [item.dataref for item in outgoing],
         [item.traceparent for item in outgoing],
-        [item.event.encode() for item in outgoing],
+        [event.encode() for event in events],
     )
 
 
@@ -75,25 +75,38 @@ FROM unnest($1::smallint[], $2::integer[], $5::text[]) WITH ORDINALITY
 WHERE topic IS NOT NULL ORDER BY position
 """
 
+# One statement for all sources: the inner select takes the locks, in the order of the names.
 _RESERVE = """
-UPDATE source SET last_sequence = last_sequence + $2 WHERE urn = $1
-RETURNING id, last_sequence - $2 AS last
+WITH asked AS (SELECT urn, n FROM unnest($1::text[], $2::integer[]) AS t(urn, n)),
+locked AS (
+    SELECT s.id, a.n FROM source s JOIN asked a USING (urn) ORDER BY s.urn FOR UPDATE OF s
+)
+UPDATE source s SET last_sequence = s.last_sequence + locked.n
+FROM locked WHERE s.id = locked.id
+RETURNING s.urn, s.id, s.last_sequence - locked.n AS last
 """
 
 
 async def _reserve(connection: Connection, counts: dict[str, int]) -> dict[str, tuple[int, int]]:
-    reserved = {}
-    for urn in sorted(counts):
-        row = await connection.fetchrow(_RESERVE, urn, counts[urn])
-        if row is None:
-            await connection.execute(
-                "INSERT INTO source (urn) VALUES ($1) ON CONFLICT DO NOTHING", urn
-            )
-            row = await connection.fetchrow(_RESERVE, urn, counts[urn])
-        if row is None:
-            raise RuntimeError(f"no counter for source {urn}")
-        reserved[urn] = (row["id"], row["last"])
-    return reserved
+    urns = sorted(counts)
+    for _ in range(2):
+        rows = await connection.fetch(_RESERVE, urns, [counts[urn] for urn in urns])
+        if len(rows) == len(urns):
+            return {row["urn"]: (row["id"], row["last"]) for row in rows}
+        known = {row["urn"]: row["last"] for row in rows}
+        # Seldom: a source that has never published. Give the numbers just taken back.
+        await connection.execute(
+            "UPDATE source s SET last_sequence = k.last"
+            " FROM unnest($1::text[], $2::integer[]) AS k(urn, last) WHERE s.urn = k.urn",
+            list(known),
+            list(known.values()),
+        )
+        await connection.execute(
+            "INSERT INTO source (urn) SELECT urn FROM unnest($1::text[]) AS t(urn)"
+            " ORDER BY urn ON CONFLICT DO NOTHING",
+            urns,
+        )
+    raise RuntimeError("a source has no counter")
 
 
 _FEED = """

@@ -17,11 +17,13 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from services.chassis.consumer import Processor, record_of
 from services.chassis.errors import TRANSIENT
+from services.chassis.pace import gather_more
 from services.chassis.telemetry import Logger
 
 _RETRY_SECONDS = 1.0
 _WATCH_SECONDS = 2.0
-_POLL_MS = 200
+# FastStream sleeps as long again after an empty poll, so this is also how late an event can be.
+_POLL_MS = 10
 _MAX_POLL_INTERVAL_MS = 300_000
 
 RawBatch = tuple["ConsumerRecord[bytes, bytes]", ...]
@@ -60,6 +62,7 @@ class Subscription:
     ) -> None:
         self.group_id = group_id
         self._processor = processor
+        self._batch_max = batch_max
         self._log = log
         self._drain_seconds_max = drain_seconds_max
         self._stuck_seconds_max = stuck_seconds_max
@@ -131,6 +134,7 @@ class Subscription:
             await self._commit(batch)
             self.paused_for = None
             self.note_progress()
+            await gather_more(len(batch), self._batch_max)
         except TRANSIENT as error:
             # Not parked, not skipped: the same records are read again.
             self.paused_for = type(error).__name__

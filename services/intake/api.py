@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from contracts.intake import ContentField
 from contracts.reference import case_reference
 from services.chassis.auth import Principal, Requires, Scope, authorised
-from services.chassis.problem import Problem
+from services.chassis.problem import FieldProblem, Problem
 from services.intake import store
 from services.intake.committer import (
     Committer,
@@ -187,10 +187,15 @@ async def _stored(submission: Awaitable[Outcome]) -> Outcome:
 
 def _idempotency_key(key: str | None) -> str:
     if key is None:
-        raise Problem(400, "idempotency-key-missing", _KEY_REMEDY)
+        raise _key_problem("idempotency-key-missing", "The header is missing")
     if not 8 <= len(key) <= 200 or not key.isascii() or not key.isprintable():
-        raise Problem(400, "idempotency-key-invalid", _KEY_REMEDY)
+        raise _key_problem("idempotency-key-invalid", "It does not have the right form")
     return key
+
+
+def _key_problem(code: str, problem: str) -> Problem:
+    found = FieldProblem(field=KEY_HEADER, problem=problem, remedy=_KEY_REMEDY)
+    return Problem(400, code, _KEY_REMEDY, errors=[found])
 
 
 def _require_json(content_type: str | None) -> None:

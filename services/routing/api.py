@@ -1,77 +1,27 @@
-"""HTTP routes of routing: decisions with their explanation, the register, and a preview."""
+"""HTTP routes of routing: decisions with their explanation, and a preview."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import orjson
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel
 
 from contracts.situation import Situation
 from services.chassis.auth import Principal, Requires, Scope
 from services.chassis.problem import Problem
 from services.chassis.runtime import Runtime
 from services.routing import store
-from services.routing.explain import explain_citizen, explain_line, explanation_document
-from services.routing.rules import CompiledRegister, decide
+from services.routing.activation import Registers
+from services.routing.answers import answer, deciding
+from services.routing.chain import chain_text
+from services.routing.explain import explain_line
+from services.routing.reproduction import reproduce
+from services.routing.views import DecisionsView, DecisionView, PreviewView
 
 EXCLUDED_MAX = 60
 
 
-class DecisionShown(BaseModel):
-    """One decision of a case; `explanation` names what matched and who else was weighed."""
-
-    decisionId: UUID
-    number: int
-    organisation: str
-    excluded: list[str]
-    explanation: dict[str, Any]
-    registerHash: str
-    decidedAt: datetime
-
-
-class Decisions(BaseModel):
-    """The chain of decisions of one case, first one first."""
-
-    caseId: UUID
-    decisions: list[DecisionShown]
-
-
-class Preview(BaseModel):
-    """What would be decided on a situation; nothing is stored."""
-
-    organisation: str
-    loket: str | None
-    mode: str
-    text: str
-    line: str
-    explanation: dict[str, Any]
-
-
-class OrganisationShown(BaseModel):
-    """An organisation as people reach it; `toVerify` marks what somebody still has to check."""
-
-    id: str
-    name: str
-    loketten: list[str]
-    showOnly: bool
-    feedback: str
-    phone: str | None
-    web: str | None
-    hours: str | None
-    toVerify: bool
-
-
-class RegisterShown(BaseModel):
-    """The register that decides now."""
-
-    version: str
-    hash: str
-    organisations: list[OrganisationShown]
-
-
-def router(register: CompiledRegister) -> APIRouter:
+def router(registers: Registers) -> APIRouter:
     """Routes that read; nothing here changes a decision."""
     routes = APIRouter(tags=["routing"])
     reader = Requires(Scope.DESK, Scope.AUDITOR)
@@ -82,66 +32,42 @@ def router(register: CompiledRegister) -> APIRouter:
         request: Request,
         _: Annotated[Principal, Depends(reader)],
         case_id: Annotated[UUID, Query(alias="caseId")],
-    ) -> Decisions:
-        """All decisions of a case with their explanation."""
+    ) -> DecisionsView:
+        """All decisions of a case as one explanation, each made again from what was stored."""
         runtime: Runtime = request.app.state.runtime
         async with runtime.database.connection() as connection:
-            rows = await store.decisions_of(connection, case_id)
-        if not rows:
-            raise Problem(404, "unknown-case", "Routing knows no case with this id (yet).")
-        return Decisions(caseId=case_id, decisions=[_shown(row, text) for row, text in rows])
+            decisions = await store.decisions_of(connection, case_id)
+            if not decisions:
+                raise Problem(404, "unknown-case", "Routing knows no case with this id (yet).")
+            found = await reproduce(connection, registers, decisions)
+        return DecisionsView(
+            case_id=case_id,
+            first_received_at=decisions[0].received_at,
+            text=chain_text(decisions),
+            decisions=[DecisionView.of(item) for item in found],
+        )
 
     @routes.post("/decision-previews", operation_id="previewDecision")
     async def preview(
+        request: Request,
         situation: Situation,
         _: Annotated[Principal, Depends(caller)],
         excluded: Annotated[list[str], Query(max_length=EXCLUDED_MAX)] = [],  # noqa: B006  # FastAPI copies it
-    ) -> Preview:
-        """Decide on a situation without a report, by the same rules."""
-        decision = decide(register, situation, frozenset(excluded))
-        return Preview(
-            organisation=decision.primary,
-            loket=decision.loket,
-            mode=decision.mode,
-            text=explain_citizen(decision),
-            line=explain_line(decision),
-            explanation=orjson.loads(explanation_document(decision)),
-        )
-
-    @routes.get("/registers/current", operation_id="readRegister")
-    async def current() -> RegisterShown:
-        """The register that decides now: public, without a token."""
-        return RegisterShown(
-            version=register.register.version,
-            hash=register.hash,
-            organisations=[_organisation(item) for item in register.register.organisations],
+    ) -> PreviewView:
+        """Decide on a situation without a report, as a report that comes now would be."""
+        runtime: Runtime = request.app.state.runtime
+        async with runtime.database.connection() as connection:
+            in_force = await registers.in_force(connection, runtime.clock())
+        found = answer(in_force.register, deciding(situation), in_force.closed.union(excluded))
+        return PreviewView(
+            organisation=found.decision.primary,
+            loket=found.decision.loket,
+            mode=found.decision.mode,
+            text=found.why,
+            line=explain_line(found.decision),
+            register_version=found.decision.register_version,
+            closed=sorted(in_force.closed),
+            explanation=orjson.loads(found.document),
         )
 
     return routes
-
-
-def _shown(row: store.DecisionRow, explanation: str) -> DecisionShown:
-    return DecisionShown(
-        decisionId=row.decision_id,
-        number=row.number,
-        organisation=row.organisation,
-        excluded=orjson.loads(row.excluded),
-        explanation=orjson.loads(explanation),
-        registerHash=row.register_hash,
-        decidedAt=row.decided_at,
-    )
-
-
-def _organisation(item: Any) -> OrganisationShown:
-    channels = item.channels
-    return OrganisationShown(
-        id=item.id,
-        name=item.name,
-        loketten=[loket.id for loket in item.loketten],
-        showOnly=item.referral_mode == "show_only",
-        feedback=item.feedback,
-        phone=channels.phone,
-        web=channels.web,
-        hours=channels.hours,
-        toVerify=channels.to_verify,
-    )

@@ -9,39 +9,52 @@ from contracts.event import Catalogue
 from contracts.intake import ReportReceived
 from contracts.referral import RedecisionRequested
 from services.chassis.runtime import Runtime
-from services.routing import api, store
+from services.routing import api, closure_api, register_api
+from services.routing.activation import Checker, Registers, activate_shipped
 from services.routing.handlers import Handler
 from services.routing.register import load_register
 from services.routing.rules import compile_register
 from services.routing.settings import RoutingSettings
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+PREPARE_SECONDS = 1.0
 
 
-def build(settings: RoutingSettings) -> FastAPI:
+def build(settings: RoutingSettings, check: Checker = lambda _: ()) -> FastAPI:
     """Routing as an application; raises RegisterInvalid when the register may not be used."""
-    register = compile_register(load_register(settings.register_file))
+    shipped = compile_register(load_register(settings.register_file))
+    registers = Registers(shipped)
     runtime = Runtime("routing", topics.ROUTING, settings)
 
-    async def remember() -> None:
+    async def activate_first() -> None:
         async with runtime.database.transaction() as connection:
-            await store.remember_register(
+            activated = await activate_shipped(
                 connection,
-                register.hash,
-                register.register.version,
-                register.register.model_dump_json(by_alias=True),
-                runtime.clock(),
+                shipped,
+                over_another=settings.shipped_register_replaces,
+                source=runtime.source,
+                clock=runtime.clock,
             )
+        runtime.log.info("shipped_register", version=shipped.register.version, activated=activated)
 
-    runtime.before_work(remember)
+    async def prepare() -> None:
+        async with runtime.database.connection() as connection:
+            await registers.prepare(connection, runtime.clock())
+
+    runtime.before_work(activate_first)
+    runtime.every("registers", PREPARE_SECONDS, prepare)
     runtime.consume(
-        Handler(register, runtime.source, runtime.clock),
+        Handler(registers, runtime.source, runtime.clock),
         Catalogue(ReportReceived, RedecisionRequested),
         topics=[topics.INTAKE, topics.REFERRAL],
     )
     return runtime.app(
         title="Meldpunt routing",
         description="Assigns the competent organisation from the register and explains why.",
-        routers=[api.router(register)],
+        routers=[
+            api.router(registers),
+            register_api.router(registers, check, settings.replay_seconds_max),
+            closure_api.router(registers),
+        ],
         migrations=MIGRATIONS,
     )

@@ -109,6 +109,14 @@ class MatchTable:
             bits &= table.get(facts[position], unconditional)  # type: ignore[call-overload]
         return bits
 
+    def whatever_flags(self, facts: Facts) -> int:
+        """Bits of the conditions that some flags and some affiliation would make hold."""
+        bits = self._all
+        for position, table, unconditional in self._by_answer:
+            if position < len(FIELDS):
+                bits &= table.get(facts[position], unconditional)  # type: ignore[call-overload]
+        return bits
+
     def _under(self, flags: int) -> int:
         bits = self._all
         for flag, kept in self._needs:
@@ -136,6 +144,10 @@ class Selector:
     def select(self, facts: Facts) -> int:
         """Bits of everything that holds; `section` cuts out one list."""
         return self._table.select(facts)
+
+    def whatever_flags(self, facts: Facts) -> int:
+        """Bits of everything that some flags and some affiliation would make hold."""
+        return self._table.whatever_flags(facts)
 
     def section(self, bits: int, name: str) -> int:
         """The bits of one list."""

@@ -1,9 +1,9 @@
 """Events in, decisions out: one transaction per batch, made by the chassis."""
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from datetime import datetime
+from functools import lru_cache, partial
 from uuid import UUID
 
 import orjson
@@ -19,38 +19,42 @@ from services.chassis.db import Connection
 from services.chassis.errors import Rejected
 from services.chassis.ids import Clock, new_id
 from services.chassis.journal import Outgoing
-from services.routing import store
-from services.routing.domain import Decision
-from services.routing.explain import explain_citizen, explanation_document
-from services.routing.rules import CompiledRegister, decide
+from services.routing import register_store, store
+from services.routing.activation import Registers
+from services.routing.answers import Answer, answer, deciding
+from services.routing.engine import engine_version
+from services.routing.rules import CompiledRegister
 from services.routing.store import CaseRow, DecisionRow
 
 ANSWERS_MAX = 20_000
+Deciding = Callable[[Situation, frozenset[str]], Answer]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A decision with what is said of it; `document` is the whole explanation as JSON."""
+class Asked:
+    """A case to decide on, its situation, and who may not get it because of what went before."""
 
-    decision: Decision
-    why: str
-    document: str
-    digest: bytes
+    case: CaseRow
+    situation: Situation
+    excluded: frozenset[str]
 
 
 class Handler:
     """Decides on new reports, and again on cases that came back."""
 
-    def __init__(self, register: CompiledRegister, source: str, clock: Clock) -> None:
-        # Deciding is pure: what is alike in all that decides gets the same answer, found once.
-        self._answer = lru_cache(ANSWERS_MAX)(
-            lambda situation, excluded: answer(register, situation, excluded)
-        )
+    def __init__(self, registers: Registers, source: str, clock: Clock) -> None:
+        self._registers = registers
+        self._answers: tuple[str, Deciding] | None = None
         self._source = source
         self._clock = clock
+        self._engine = engine_version()
 
     async def __call__(self, connection: Connection, received: Sequence[Received]) -> None:
         """Decide on each event of the batch in order; raises Rejected for an unknown case."""
+        await register_store.hold_register(connection)
+        now = self._clock()
+        in_force = await self._registers.in_force(connection, now)
+        decide = self._deciding_by(in_force.register)
         cases = await store.lock_cases(connection, _known_before(received))
         changed: dict[UUID, CaseRow] = {}
         decisions: list[DecisionRow] = []
@@ -60,12 +64,12 @@ class Handler:
             asked = _asked(item.event, cases)
             if asked is None:
                 continue
-            case, excluded = asked
+            case = asked.case
             cases[case.case_id] = changed[case.case_id] = case
-            situation = Situation.model_validate_json(case.situation)
-            found: Answer = self._answer(_deciding(situation), frozenset(excluded))
-            row, event = self._decide(case, situation, tuple(sorted(excluded)), found)
-            decisions.append(row)
+            excluded = asked.excluded | in_force.closed
+            found = decide(deciding(asked.situation), excluded)
+            event = _assigned(asked, found, now)
+            decisions.append(self._row(event, found, in_force.closed - asked.excluded))
             documents[found.digest] = found.document
             outgoing.append(
                 Outgoing(event, case.case_id, topics.ROUTING, self._source, item.traceparent)
@@ -74,61 +78,55 @@ class Handler:
             await store.save_cases(connection, list(changed.values()))
             await store.save_explanations(connection, documents)
             await store.insert_decisions(connection, decisions)
-            await journal.append(connection, outgoing, self._clock())
+            await journal.append(connection, outgoing, now)
 
-    def _decide(
-        self, case: CaseRow, situation: Situation, excluded: tuple[str, ...], found: Answer
-    ) -> tuple[DecisionRow, CaseAssigned]:
-        decision = found.decision
-        now = self._clock()
-        event = CaseAssigned(
-            decision_id=new_id(),
-            case_id=case.case_id,
-            report_id=case.report_id,
-            number=case.decisions,
-            mode=decision.mode,
-            organisation=decision.primary,
-            loket=decision.loket,
-            also=decision.also,
-            shown=decision.shown,
-            excluded=excluded,
-            urgency=decision.urgency,
-            kind_at_primary=decision.kind_at_primary,
-            rule=decision.rule,
-            why=found.why,
-            terms=decision.terms,
-            limits=decision.limits,
-            situation=situation,
-            content=orjson.loads(case.content),
-            received_at=case.received_at,
-            decided_at=now,
-            register_version=decision.register_version,
-            register_hash=decision.register_hash,
-        )
-        row = DecisionRow(
-            case_id=case.case_id,
-            number=case.decisions,
+    def _deciding_by(self, register: CompiledRegister) -> Deciding:
+        # Deciding is pure: what is alike in all that decides gets the same answer, found once.
+        if self._answers is None or self._answers[0] != register.hash:
+            self._answers = (register.hash, lru_cache(ANSWERS_MAX)(partial(answer, register)))
+        return self._answers[1]
+
+    def _row(self, event: CaseAssigned, found: Answer, closed: frozenset[str]) -> DecisionRow:
+        return DecisionRow(
+            case_id=event.case_id,
+            number=event.number,
             decision_id=event.decision_id,
-            organisation=decision.primary,
-            excluded=orjson.dumps(excluded).decode(),
+            organisation=event.organisation,
+            excluded=_listed(event.excluded),
             explanation=found.digest,
-            register_hash=decision.register_hash,
-            decided_at=now,
+            register_hash=event.register_hash,
+            decided_at=event.decided_at,
+            closed=_listed(closed),
+            engine=self._engine,
         )
-        return row, event
 
 
-def answer(register: CompiledRegister, situation: Situation, excluded: frozenset[str]) -> Answer:
-    """Decide, and put the explanation in words and in JSON."""
-    decision = decide(register, situation, excluded)
-    document = explanation_document(decision)
-    digest = hashlib.sha256(document.encode()).digest()
-    return Answer(decision, explain_citizen(decision), document, digest)
-
-
-def _deciding(situation: Situation) -> Situation:
-    """The situation without what no rule looks at."""
-    return situation.model_copy(update={"brin": None}) if situation.brin else situation
+def _assigned(asked: Asked, found: Answer, now: datetime) -> CaseAssigned:
+    case, decision = asked.case, found.decision
+    return CaseAssigned(
+        decision_id=new_id(),
+        case_id=case.case_id,
+        report_id=case.report_id,
+        number=case.decisions,
+        mode=decision.mode,
+        organisation=decision.primary,
+        loket=decision.loket,
+        also=decision.also,
+        shown=decision.shown,
+        excluded=decision.excluded,
+        urgency=decision.urgency,
+        kind_at_primary=decision.kind_at_primary,
+        rule=decision.rule,
+        why=found.why,
+        terms=decision.terms,
+        limits=decision.limits,
+        situation=asked.situation,
+        content=orjson.loads(case.content),
+        received_at=case.received_at,
+        decided_at=now,
+        register_version=decision.register_version,
+        register_hash=decision.register_hash,
+    )
 
 
 def _known_before(received: Sequence[Received]) -> list[UUID]:
@@ -140,14 +138,14 @@ def _known_before(received: Sequence[Received]) -> list[UUID]:
     return sorted(found)
 
 
-def _asked(event: object, cases: dict[UUID, CaseRow]) -> tuple[CaseRow, tuple[str, ...]] | None:
-    """The case to decide on and who is excluded; None when there is nothing to decide."""
+def _asked(event: object, cases: dict[UUID, CaseRow]) -> Asked | None:
+    """What is to be decided; None when there is nothing."""
     match event:
         case ReportReceived():
             if event.case_id in cases:
                 # A second report that was linked to the case: the case has its decision.
                 return None
-            return _new_case(event), ()
+            return Asked(_new_case(event), event.situation, frozenset())
         case RedecisionRequested():
             known = cases.get(event.case_id)
             if known is None:
@@ -157,9 +155,16 @@ def _asked(event: object, cases: dict[UUID, CaseRow]) -> tuple[CaseRow, tuple[st
             if known.decisions + 1 != event.decision_number:
                 # It asks to replace a decision that was replaced since: the newer one stands.
                 return None
-            return replace(known, decisions=known.decisions + 1), event.excluded
+            return _again(known, event.excluded)
         case _:
             return None
+
+
+def _again(known: CaseRow, excluded: tuple[str, ...]) -> Asked:
+    # Never a loop: who was excluded before stays so, whatever this request names.
+    every = frozenset(excluded).union(orjson.loads(known.excluded))
+    case = replace(known, decisions=known.decisions + 1, excluded=_listed(every))
+    return Asked(case, Situation.model_validate_json(known.situation), every)
 
 
 def _new_case(event: ReportReceived) -> CaseRow:
@@ -170,4 +175,9 @@ def _new_case(event: ReportReceived) -> CaseRow:
         situation=event.situation.model_dump_json(),
         content=orjson.dumps(event.content).decode(),
         decisions=1,
+        excluded="[]",
     )
+
+
+def _listed(parties: tuple[str, ...] | frozenset[str]) -> str:
+    return orjson.dumps(sorted(parties)).decode() if parties else "[]"

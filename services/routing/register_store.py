@@ -9,6 +9,10 @@ from services.chassis.db import Connection
 
 # Any constant that no other lock of this database has.
 _REGISTER_LOCK = 0x72656769
+_ACTIVATIONS = """
+SELECT a.number, a.register_hash, v.version, a.valid_from, a.activated_at, a.activated_by
+FROM register_activation a JOIN register_version v ON v.sha256 = a.register_hash
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,7 @@ async def lock_register(connection: Connection) -> None:
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _REGISTER_LOCK)
 
 
-async def in_force(
-    connection: Connection, moment: datetime
-) -> tuple[str | None, frozenset[str]]:
+async def in_force(connection: Connection, moment: datetime) -> tuple[str | None, frozenset[str]]:
     """Hash of the register that decides at a moment, and who is closed then."""
     row = await connection.fetchrow(
         """
@@ -131,12 +133,29 @@ async def activate(
 async def activations(connection: Connection, limit: int) -> list[Activation]:
     """Activations, the one that was made last first."""
     rows = await connection.fetch(
-        "SELECT a.number, a.register_hash, v.version, a.valid_from, a.activated_at, a.activated_by"
-        " FROM register_activation a JOIN register_version v ON v.sha256 = a.register_hash"
-        " ORDER BY number DESC LIMIT $1",
+        f"{_ACTIVATIONS} ORDER BY number DESC LIMIT $1",
         limit,
     )
     return [Activation(**row) for row in rows]
+
+
+async def latest_of(connection: Connection, register_hash: str) -> Activation:
+    """The last activation of a register that was activated."""
+    row = await connection.fetchrow(
+        f"{_ACTIVATIONS} WHERE a.register_hash = $1 ORDER BY number DESC LIMIT 1",
+        register_hash,
+    )
+    return Activation(**row)
+
+
+async def activation_at(connection: Connection, moment: datetime) -> int | None:
+    """Number of the activation that decides at a moment."""
+    number: int | None = await connection.fetchval(
+        "SELECT number FROM register_activation WHERE valid_from <= $1"
+        " ORDER BY valid_from DESC, number DESC LIMIT 1",
+        moment,
+    )
+    return number
 
 
 async def insert_closure(connection: Connection, closure: Closure) -> None:

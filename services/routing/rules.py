@@ -119,14 +119,23 @@ def decide_party(
     return _choose(_case(register, situation, excluded)[0]).party.id
 
 
+def party_for(register: CompiledRegister, facts: Facts, age: int | None) -> str:
+    """As `decide_party`, for facts of which the kind already follows the reporter's standing."""
+    return _choose(_on(register, _derive(register, facts, age), frozenset(), frozenset())).party.id
+
+
 def _case(
     compiled: CompiledRegister, situation: Situation, excluded: frozenset[str]
 ) -> tuple[_Case, int | None]:
     facts, standing, tried = _facts(compiled, situation)
+    return _on(compiled, facts, excluded, tried), standing
+
+
+def _on(
+    compiled: CompiledRegister, facts: Facts, excluded: frozenset[str], tried: frozenset[str]
+) -> _Case:
     holds = compiled.selector.select(facts)
-    return _Case(
-        compiled, facts, holds, _stages(compiled, facts), excluded, tried, set()
-    ), standing
+    return _Case(compiled, facts, holds, _stages(compiled, facts), excluded, tried, set())
 
 
 def _urgency(compiled: CompiledRegister, facts: Facts, of_rule: int) -> Urgency:

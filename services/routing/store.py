@@ -50,9 +50,13 @@ class DecisionRow:
 
 @dataclass(frozen=True, slots=True)
 class MadeDecision:
-    """A decision with what it was made of and what was said of it, both JSON documents."""
+    """A decision with what it was made of and what was said of it, both JSON documents.
+
+    `received_at` is the first receipt of the case.
+    """
 
     row: DecisionRow
+    received_at: datetime
     situation: str
     explanation: str
 
@@ -141,7 +145,7 @@ async def decisions_of(connection: Connection, case_id: UUID) -> list[MadeDecisi
         """
         SELECT d.case_id, d.number, d.decision_id, d.organisation, d.excluded, d.explanation,
                d.register_hash, d.decided_at, d.closed, d.engine, d.situation,
-               coalesce(d.situation, c.situation) AS decided_on, e.document
+               c.received_at, coalesce(d.situation, c.situation) AS decided_on, e.document
         FROM decision d JOIN explanation e ON e.sha256 = d.explanation
         JOIN routed_case c USING (case_id)
         WHERE d.case_id = $1 ORDER BY number
@@ -185,8 +189,9 @@ async def explanations(connection: Connection, digests: Sequence[bytes]) -> dict
 
 def _made(row: asyncpg.Record) -> MadeDecision:
     values = dict(row)
+    received_at = values.pop("received_at")
     situation, explanation = values.pop("decided_on"), values.pop("document")
-    return MadeDecision(DecisionRow(**values), situation, explanation)
+    return MadeDecision(DecisionRow(**values), received_at, situation, explanation)
 
 
 def _case(row: asyncpg.Record) -> CaseRow:

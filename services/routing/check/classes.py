@@ -1,48 +1,47 @@
 """Situations that cannot be told apart by anything that `decide` reads, taken together and counted.
 
-The collapse is sound because it only merges what differs in an answer that is read nowhere: a flag
-that no condition reads which can still hold, a tried party that nothing names, an affiliation where
-no committee is competent. `test_check_space` compares it with the situations one by one.
+The collapse is sound because it merges only what differs in an answer that is read nowhere: facts
+that change no condition which holds, a tried party that no holding rule names, an affiliation where
+no committee is competent. The tests compare it with the situations one by one.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from contracts.situation import UNKNOWN, Flag, Kind, Reporter, Situation
+from contracts.situation import UNKNOWN, Accused, Flag, Kind, Reporter, Situation
 from services.routing.check.space import Base, all_flag_sets
-from services.routing.domain import (
-    AFFILIATION,
-    NO_AFFILIATION,
-    Match,
-    Organisation,
-    Register,
-    Rule,
-)
+from services.routing.domain import AFFILIATION, NO_AFFILIATION, Match, Organisation, Register, Rule
 
 AGE_OF_AN_OLDER_PUPIL = 12
-LADDER_FLAGS = frozenset({Flag.SCHOOL_TRIED, Flag.BOARD_TRIED})
+BIT = {flag: 1 << index for index, flag in enumerate(Flag)}
+SCHOOL, BOARD = BIT[Flag.SCHOOL_TRIED], BIT[Flag.BOARD_TRIED]
+DANGER, YOUNG = BIT[Flag.DANGER_NOW], BIT[Flag.SELF_UNDER_12]
+FINDING, NO_COMMITTEE = BIT[Flag.FINDING_OVERDUE], BIT[Flag.NO_LAWFUL_COMMITTEE]
+
+
+def bits_of(flags: object) -> int:
+    """Facts as one number."""
+    return sum(BIT[flag] for flag in flags)  # type: ignore[attr-defined]
 
 
 class Step(NamedTuple):
-    """What somebody tried before: the words of it, and what follows from them."""
+    """What somebody tried before: the steps named, the facts said, the facts that follow."""
 
     steps: tuple[str, ...]
-    said: frozenset[Flag]
-    implied: frozenset[Flag]
+    said: int
+    implied: int
 
 
-NOTHING_TRIED = Step((), frozenset(), frozenset())
+NOTHING_TRIED = Step((), 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One situation that stands for `weight` plausible ones."""
 
     base: Base
-    flags: frozenset[Flag]
+    flags: int
     step: Step
     affiliation: str
     weight: int
@@ -50,14 +49,15 @@ class Case:
     @property
     def situation(self) -> Situation:
         """The situation as `decide` takes it; built without validation, as every value is known."""
-        older = self.base.reporter == Reporter.LEERLING_PO and Flag.SELF_UNDER_12 not in self.flags
+        older = self.base.reporter == Reporter.LEERLING_PO and not self.flags & YOUNG
+        told = self.flags | self.step.said
         return Situation.model_construct(
             sector=self.base.sector,
             reporter=self.base.reporter,
             kind=self.base.kind,
             subject=self.base.subject,
             accused=self.base.accused,
-            flags=tuple(sorted(self.flags | self.step.said)),
+            flags=tuple(flag for flag in Flag if told & BIT[flag]),
             steps_tried=self.step.steps,
             age=AGE_OF_AN_OLDER_PUPIL if older else None,
             affiliation=self.affiliation,
@@ -65,148 +65,167 @@ class Case:
         )
 
     @property
-    def size(self) -> tuple[int, int, bool]:
+    def size(self) -> tuple[int, int]:
         """How much must be told to explain it; the smallest is the best counterexample."""
-        return (
-            len(self.flags) + len(self.step.said) + len(self.step.steps),
-            len(self.step.implied),
-            self.affiliation != UNKNOWN,
-        )
+        told = (self.flags | self.step.said).bit_count() + len(self.step.steps)
+        return told + (self.affiliation != UNKNOWN), self.step.implied.bit_count()
 
 
-@dataclass(frozen=True)
+class _Line(NamedTuple):
+    """A rule that can hold with the five answers: what it still asks, and whom it names."""
+
+    needs: int
+    forbids: int
+    affiliation: tuple[str, ...]
+    parties: frozenset[str]
+
+
 class Space:
     """The plausible situations that a register can meet, as classes."""
 
-    register: Register
+    def __init__(self, register: Register) -> None:
+        self._register = register
+        self._by_id = {o.id: o for o in register.organisations}
+        self.committees = tuple(o for o in register.organisations if o.requires_affiliation)
+        self._converted = {(r, s.from_): s.to for s in register.standing for r in s.reporters}
+        self._required = bits_of({f for o in register.organisations for f in o.requires_flags})
+        self._loket_flags = bits_of(
+            {
+                flag
+                for o in register.organisations
+                for line in o.loket_order
+                for flag in (*line.match.flags, *line.match.not_flags)
+            }
+        )
+        self._rules = [(rule, self._line(rule)) for rule in register.routing_rules]
 
-    @cached_property
-    def committees(self) -> tuple[Organisation, ...]:
-        """The committees of which a board can be a member."""
-        return tuple(o for o in self.register.organisations if o.requires_affiliation)
-
-    @cached_property
-    def _by_id(self) -> dict[str, Organisation]:
-        return {o.id: o for o in self.register.organisations}
-
-    @cached_property
-    def _converted(self) -> dict[tuple[Reporter, Kind], Kind]:
-        return {(r, s.from_): s.to for s in self.register.standing for r in s.reporters}
+    def kind(self, base: Base) -> Kind:
+        """The kind after standing: who cannot lodge a klacht anywhere does not."""
+        return self._converted.get((base.reporter, base.kind), base.kind)
 
     def of(self, base: Base) -> list[Case]:
         """All classes with these answers."""
-        kind = self._converted.get((base.reporter, base.kind), base.kind)
-        rules = [r for r in self.register.routing_rules if _can_hold(r.match, base, kind)]
-        read = self._flags_read(rules, base, kind)
-        named = self._named(rules)
+        kind = self.kind(base)
+        lines = [line for rule, line in self._rules if can_hold(rule.match, base, kind)]
         affiliations = self._affiliations(base, kind)
-        apart = self._affiliation_matters(base, kind, rules)
-        merged: defaultdict[tuple[frozenset[Flag], frozenset[str], str, bool], list[Case]]
-        merged = defaultdict(list)
+        apart = any(line.affiliation for line in lines) or any(
+            entry_takes(o, base, kind) for o in self.committees
+        )
+        derived = [
+            (bits_of(d.match.flags), bits_of(d.match.not_flags), BIT[d.flag])
+            for d in self._register.derived_flags
+            if d.max_age_years is None and can_hold(d.match, base, kind)
+        ]
+        ladder = self._ladder(base)
+        merged: dict[object, Case] = {}
         for flags in all_flag_sets(base):
-            for step in self._steps(base, flags):
-                for affiliation in _with(flags, affiliations):
-                    case = Case(base, flags, step, affiliation, 1)
-                    effect = (flags | step.said | step.implied) & read
-                    tried = frozenset(p for p in _parties(step.steps) if p in named)
-                    where = affiliation if apart else ""
-                    young = _young(base, flags)
-                    merged[effect, tried, where, young].append(case)
-        return [_representative(cases) for cases in merged.values()]
+            asked = bits_of(flags)
+            for step in _plausible_steps(ladder, base, asked):
+                facts = _closed(asked | step.said | step.implied, derived)
+                held = [line for line in lines if not (line.needs & ~facts or line.forbids & facts)]
+                named = frozenset[str]().union(*(line.parties for line in held))
+                tried = frozenset(named.intersection(step.steps))
+                kept = facts & (self._required | self._loket_flags)
+                signature = (tuple(map(id, held)), tried, kept)
+                for affiliation in _with(asked, affiliations):
+                    case = Case(base, asked, step, affiliation, 1)
+                    _merge(merged, (signature, affiliation if apart else ""), case)
+        return list(merged.values())
 
-    def _flags_read(self, rules: list[Rule], base: Base, kind: Kind) -> frozenset[Flag]:
-        """Flags that some condition reads which can hold with these answers."""
-        flags = {flag for rule in rules for flag in (*rule.match.flags, *rule.match.not_flags)}
-        for organisation in self.register.organisations:
-            flags |= set(organisation.requires_flags)
-            for line in organisation.loket_order:
-                flags |= {*line.match.flags, *line.match.not_flags}
-        for derived in self.register.derived_flags:
-            if derived.flag in flags and _can_hold(derived.match, base, kind):
-                flags |= {*derived.match.flags, *derived.match.not_flags}
-        return frozenset(flags)
-
-    def _named(self, rules: list[Rule]) -> frozenset[str]:
-        """Parties that can be chosen, organisations and each of their loketten."""
-        names: set[str] = set()
-        for rule in rules:
-            for party in (rule.primary, *rule.also):
-                names |= self._expand(party)
-        for rule in rules:
-            for organisation in self._expand(rule.primary):
-                entry = self._by_id.get(organisation)
-                for party in entry.escalates_to if entry else ():
-                    names |= self._expand(party)
-        return frozenset(names)
+    def _line(self, rule: Rule) -> _Line:
+        match = rule.match
+        parties = set[str]()
+        for party in (rule.primary, *rule.also):
+            parties |= self._expand(party)
+        for party in self._expand(rule.primary):
+            entry = self._by_id.get(party)
+            for next_party in entry.escalates_to if entry else ():
+                parties |= self._expand(next_party)
+        needs, forbids = bits_of(match.flags), bits_of(match.not_flags)
+        return _Line(needs, forbids, match.affiliation, frozenset(parties))
 
     def _expand(self, party: str) -> set[str]:
+        """The organisation and its loketten, or every committee."""
         if party == AFFILIATION:
             return {o.id for o in self.committees}
         organisation = party.partition("/")[0]
-        lokets = {f"{organisation}/{loket.id}" for loket in self._by_id[organisation].loketten}
+        lokets = (f"{organisation}/{loket.id}" for loket in self._by_id[organisation].loketten)
         return {organisation, *lokets}
 
     def _affiliations(self, base: Base, kind: Kind) -> tuple[str, ...]:
         """Asked only about a klacht, of who can lodge one, in sectors that have a committee."""
-        if kind != Kind.KLACHT:
-            return (UNKNOWN,)
         able = [
-            o.id for o in self.committees if base.sector in o.sectors and base.reporter in o.reporters
+            o.id
+            for o in self.committees
+            if kind == Kind.KLACHT and base.sector in o.sectors and base.reporter in o.reporters
         ]
         return (UNKNOWN, NO_AFFILIATION, *able) if able else (UNKNOWN,)
 
-    def _affiliation_matters(self, base: Base, kind: Kind, rules: list[Rule]) -> bool:
-        return any(rule.match.affiliation for rule in rules) or any(
-            entry_takes(o, base, kind) for o in self.committees
+    @cached_property
+    def _first_lines(self) -> tuple[Organisation, ...]:
+        return tuple(
+            o for o in self._register.organisations if o.implies_flags or o.loket_order
         )
-
-    def _steps(self, base: Base, flags: frozenset[Flag]) -> Iterable[Step]:
-        if Flag.DANGER_NOW in flags:
-            return (NOTHING_TRIED,)
-        steps = self._ladder(base)
-        if flags & {Flag.FINDING_OVERDUE, Flag.NO_LAWFUL_COMMITTEE}:
-            # Nobody comes to a committee, or misses one, before the board had its turn.
-            steps = [s for s in steps if Flag.BOARD_TRIED in s.said | s.implied]
-        elif base.reporter == Reporter.LEERLING_PO or Flag.SELF_UNDER_12 in flags:
-            # A child does not write to a board.
-            steps = [s for s in steps if Flag.BOARD_TRIED not in s.said | s.implied]
-        return steps
 
     def _ladder(self, base: Base) -> list[Step]:
         """Nothing, each loket of the school, the lowest ones together, and whoever implies more."""
-        said = [frozenset({Flag.SCHOOL_TRIED}), LADDER_FLAGS]
-        steps = [NOTHING_TRIED, *(Step((), flags, frozenset()) for flags in said)]
-        for organisation in self.register.organisations:
+        steps = [NOTHING_TRIED, Step((), SCHOOL, 0), Step((), SCHOOL | BOARD, 0)]
+        for organisation in self._first_lines:
             if not _may_turn_to(organisation, base):
                 continue
-            if organisation.implies_flags:
-                implied = frozenset(organisation.implies_flags)
-                steps.append(Step((organisation.id,), frozenset(), implied))
+            steps.append(Step((organisation.id,), 0, bits_of(organisation.implies_flags)))
             if organisation.loket_order:
                 steps += _loket_steps(organisation, base)
         return steps
 
 
+def _merge(merged: dict[object, Case], key: object, case: Case) -> None:
+    known = merged.get(key)
+    if known is None:
+        merged[key] = case
+    else:
+        smallest = case if case.size < known.size else known
+        merged[key] = smallest._replace(weight=known.weight + 1)
+
+
+def _closed(facts: int, derived: list[tuple[int, int, int]]) -> int:
+    """The facts with what follows from them, in the order of the register."""
+    for needs, forbids, flag in derived:
+        if not (needs & ~facts or forbids & facts):
+            facts |= flag
+    return facts
+
+
+def _plausible_steps(ladder: list[Step], base: Base, flags: int) -> list[Step]:
+    if flags & DANGER:
+        return [NOTHING_TRIED]
+    if flags & (FINDING | NO_COMMITTEE):
+        # Nobody comes to a committee, or misses one, before the board had its turn.
+        return [step for step in ladder if (step.said | step.implied) & BOARD]
+    if base.reporter == Reporter.LEERLING_PO or flags & YOUNG:
+        # A child does not write to a board.
+        return [step for step in ladder if not (step.said | step.implied) & BOARD]
+    return ladder
+
+
 def _loket_steps(organisation: Organisation, base: Base) -> Iterator[Step]:
     lower: list[str] = []
     for loket in organisation.loketten:
-        if base.accused in loket.accused_when:
-            continue
-        if not all(
-            listed is None or answer in listed
-            for listed, answer in (
-                (loket.sectors, base.sector),
-                (loket.reporters, base.reporter),
-                (loket.subjects, base.subject),
-            )
+        limits = (
+            (loket.sectors, base.sector),
+            (loket.reporters, base.reporter),
+            (loket.subjects, base.subject),
+        )
+        if base.accused in loket.accused_when or any(
+            listed is not None and answer not in listed for listed, answer in limits
         ):
             continue
         name = f"{organisation.id}/{loket.id}"
-        yield Step((name,), frozenset(), frozenset(loket.implies_flags))
+        yield Step((name,), 0, bits_of(loket.implies_flags))
         if not loket.implies_flags:
             lower.append(name)
     if len(lower) > 1:
-        yield Step(tuple(lower), frozenset(), frozenset())
+        yield Step(tuple(lower), 0, 0)
 
 
 def _may_turn_to(organisation: Organisation, base: Base) -> bool:
@@ -219,60 +238,53 @@ def _may_turn_to(organisation: Organisation, base: Base) -> bool:
 
 def entry_takes(organisation: Organisation, base: Base, kind: Kind) -> bool:
     """Whether an entry takes these answers, read from the register as a person would."""
-    for more in (None, *organisation.also_competent):
-        kinds = organisation.kinds if more is None or more.kinds is None else more.kinds
-        kinds_taken = {*kinds, *(c.from_ for c in organisation.converts if c.to in kinds)}
-        taken = kind in kinds_taken
-        for field, answer in (
-            ("sectors", base.sector),
-            ("reporters", base.reporter),
-            ("subjects", base.subject),
-            ("accused", base.accused),
-        ):
-            listed = getattr(more, field) if more is not None else None
-            listed = getattr(organisation, field) if listed is None else listed
-            taken = taken and (listed is None or answer in listed)
-        if taken:
-            return True
-    return False
+    return any(
+        _row_takes(organisation, more, base, kind) for more in (None, *organisation.also_competent)
+    )
 
 
-def _can_hold(match: Match, base: Base, kind: Kind) -> bool:
+def _row_takes(organisation: Organisation, more: object, base: Base, kind: Kind) -> bool:
+    def listed(field: str) -> tuple[str, ...] | None:
+        narrowed = None if more is None else getattr(more, field)
+        own: tuple[str, ...] | None = getattr(organisation, field)
+        return own if narrowed is None else narrowed
+
+    kinds = listed("kinds") or ()
+    if kind not in kinds and not any(
+        c.from_ == kind and c.to in kinds for c in organisation.converts
+    ):
+        return False
+    accused: Accused | str = base.accused
+    answers = (
+        ("sectors", base.sector),
+        ("reporters", base.reporter),
+        ("subjects", base.subject),
+        ("accused", accused),
+    )
+    for field, answer in answers:
+        values = listed(field)
+        if values is not None and answer not in values:
+            return False
+    return True
+
+
+def can_hold(match: Match, base: Base, kind: Kind) -> bool:
     """Whether the condition can hold with these answers, whatever the facts are."""
-    return all(
-        not listed or answer in listed
-        for listed, answer in (
-            (match.sector, base.sector),
-            (match.reporter, base.reporter),
-            (match.kind, kind),
-            (match.subject, base.subject),
-            (match.accused, base.accused),
-        )
+    return not (
+        (match.subject and base.subject not in match.subject)
+        or (match.accused and base.accused not in match.accused)
+        or (match.reporter and base.reporter not in match.reporter)
+        or (match.sector and base.sector not in match.sector)
+        or (match.kind and kind not in match.kind)
     )
 
 
-def _with(flags: frozenset[Flag], affiliations: tuple[str, ...]) -> tuple[str, ...]:
+def _with(flags: int, affiliations: tuple[str, ...]) -> tuple[str, ...]:
     """A board of which a finding is overdue has a committee; one without a lawful one has none."""
-    if Flag.NO_LAWFUL_COMMITTEE in flags:
-        return tuple(a for a in affiliations if a in (UNKNOWN, NO_AFFILIATION))
-    if Flag.FINDING_OVERDUE in flags:
-        return tuple(a for a in affiliations if a != NO_AFFILIATION)
-    if Flag.DANGER_NOW in flags:
+    if flags & DANGER:
         return (UNKNOWN,)
+    if flags & NO_COMMITTEE:
+        return tuple(a for a in affiliations if a in (UNKNOWN, NO_AFFILIATION))
+    if flags & FINDING:
+        return tuple(a for a in affiliations if a != NO_AFFILIATION)
     return affiliations
-
-
-def _young(base: Base, flags: frozenset[Flag]) -> bool:
-    """Whether age makes a difference: it is read for a primary pupil only."""
-    return base.reporter == Reporter.LEERLING_PO and Flag.SELF_UNDER_12 in flags
-
-
-def _parties(steps: tuple[str, ...]) -> set[str]:
-    return set(steps)
-
-
-def _representative(cases: list[Case]) -> Case:
-    smallest = min(cases, key=lambda case: case.size)
-    return Case(
-        smallest.base, smallest.flags, smallest.step, smallest.affiliation, len(cases)
-    )

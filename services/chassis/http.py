@@ -4,8 +4,7 @@
 OpenAPI document at `/v1/openapi.json`; and next to the API `/livez`, `/readyz` and `/metrics`.
 """
 
-import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI, Request
@@ -14,23 +13,14 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.chassis.errors import TRANSIENT, is_defect
 from services.chassis.metrics import Metrics
 from services.chassis.problem import Problem, ProblemDocument, describe
+from services.chassis.shell import API_VERSION, Shell
 from services.chassis.telemetry import Logger
 
-API_VERSION = "1.0.0"
-_HEADERS = [
-    (b"api-version", API_VERSION.encode()),
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"strict-transport-security", b"max-age=31536000"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-]
 _CONTACT = {
     "name": "Meldpunt",
     "url": "https://meldpunt.example/contact",
@@ -42,7 +32,15 @@ _PROBLEM_RESPONSES = {
     "default": "Any other problem; its status and type tell which",
 }
 _TOKEN_RESPONSES = {"401": "No valid token", "403": "No right to this"}
-_STATUS_CLASSES = {n: f"{n}xx" for n in range(1, 6)}
+
+_AWAY = Problem(
+    503,
+    "unavailable",
+    "The database does not answer; nothing was stored. Try again with the same key.",
+    retry_after_seconds=5,
+)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Health(Protocol):
@@ -53,94 +51,6 @@ class Health(Protocol):
     async def ready_problems(self) -> list[str]: ...
 
     async def refresh_metrics(self) -> None: ...
-
-
-class _Shell:
-    """Outermost layer of ours: headers on every answer, a limit on every body, time measured."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, request_bytes_max: int, log: Logger) -> None:
-        self._app = app
-        self._metrics = metrics
-        self._bytes_max = request_bytes_max
-        self._log = log
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started = time.perf_counter()
-        exchange = _Exchange(scope, receive, send, self._bytes_max)
-        try:
-            if not exchange.too_large:
-                await self._app(scope, exchange.receive, exchange.send)
-        except Exception as error:
-            # Beyond this layer nobody would add our headers, and a stack trace could quote input.
-            self._log.error("request_defect", error=type(error).__name__, route=_route(scope))
-            if exchange.status is not None:
-                raise
-            await exchange.answer(_DEFECT)
-        if exchange.too_large and exchange.status is None:
-            await exchange.answer(too_large(self._bytes_max))
-        self._metrics.requests.labels(_STATUS_CLASSES[(exchange.status or 500) // 100]).inc()
-        self._metrics.request_seconds.observe(time.perf_counter() - started)
-
-
-class _Exchange:
-    """One request and its answer; a body over the limit gets 413 whatever the route says of it."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send, bytes_max: int) -> None:
-        self._scope = scope
-        self._receive = receive
-        self._send = send
-        self._bytes_max = bytes_max
-        self._bytes_seen = 0
-        self.too_large = _declared_length(scope) > bytes_max
-        self.status: int | None = None
-
-    async def receive(self) -> Message:
-        """The next part of the body; past the limit the client is as good as gone."""
-        message = await self._receive()
-        self._bytes_seen += len(message.get("body", b""))
-        if self._bytes_seen > self._bytes_max:
-            # A body in chunks has declared no length.
-            self.too_large = True
-            return {"type": "http.disconnect"}
-        return message
-
-    async def send(self, message: Message) -> None:
-        """Send a part of the answer, with our headers on its start."""
-        if self.too_large:
-            return
-        await self._pass_on(message)
-
-    async def answer(self, problem: Problem) -> None:
-        """Answer with a problem instead of what the route would say."""
-        await problem.response(self._scope["path"])(self._scope, self._receive, self._pass_on)
-
-    async def _pass_on(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            present = {name.lower() for name, _ in message["headers"]}
-            message["headers"] += [item for item in _HEADERS if item[0] not in present]
-        await self._send(message)
-
-
-_DEFECT = Problem(
-    500, "defect", "Something is broken on our side; meldpunt must act. You may try again later."
-)
-
-
-def too_large(bytes_max: int) -> Problem:
-    """The answer to a body over the limit."""
-    detail = f"The body may hold at most {bytes_max} bytes; shorten the text, send no attachments."
-    return Problem(413, "body-too-large", detail)
-
-
-def _declared_length(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length":
-            return int(value) if value.isdigit() else 0
-    return 0
 
 
 def make_app(
@@ -154,8 +64,13 @@ def make_app(
     metrics: Metrics,
     log: Logger,
     request_bytes_max: int,
+    hot_endpoints: Mapping[tuple[str, str], Endpoint] | None = None,
 ) -> FastAPI:
-    """A FastAPI application in the shell that every service has."""
+    """A FastAPI application in the shell that every service has.
+
+    `hot_endpoints`, by method and path, are called without the routing and dependency machinery;
+    the routers still declare them, for the OpenAPI document.
+    """
     app = FastAPI(
         title=title,
         description=description,
@@ -170,8 +85,27 @@ def make_app(
     _add_problem_handlers(app, log)
     _add_operations(app, health, metrics)
     _add_openapi(app, public_url)
-    app.add_middleware(_Shell, metrics=metrics, request_bytes_max=request_bytes_max, log=log)
+    hot = {where: _hot_route(app, endpoint) for where, endpoint in (hot_endpoints or {}).items()}
+    app.add_middleware(
+        Shell, metrics=metrics, request_bytes_max=request_bytes_max, log=log, hot_routes=hot
+    )
     return app
+
+
+def _hot_route(app: FastAPI, endpoint: Endpoint) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = app
+        try:
+            response = await endpoint(Request(scope, receive))
+        except Problem as problem:
+            response = problem.response(scope["path"])
+        except TRANSIENT as error:
+            if is_defect(error):
+                raise
+            response = _AWAY.response(scope["path"])
+        await response(scope, receive, send)
+
+    return answer
 
 
 def _add_problem_handlers(app: FastAPI, log: Logger) -> None:
@@ -199,8 +133,7 @@ def _add_problem_handlers(app: FastAPI, log: Logger) -> None:
         if is_defect(error):
             raise error
         log.warning("dependency_away", error=type(error).__name__)
-        detail = "The database does not answer; nothing was stored. Try again with the same key."
-        return Problem(503, "unavailable", detail, retry_after_seconds=5).response(request.url.path)
+        return _AWAY.response(request.url.path)
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)
@@ -212,11 +145,6 @@ def _add_problem_handlers(app: FastAPI, log: Logger) -> None:
 def _where(parts: Sequence[Any]) -> str:
     names = [str(part) for part in parts if part not in ("body", "query", "path", "header")]
     return ".".join(names) or str(parts[0])
-
-
-def _route(scope: Scope) -> str:
-    # The template, not the path: a path holds ids.
-    return getattr(scope.get("route"), "path", "unknown")
 
 
 def _add_operations(app: FastAPI, health: Health, metrics: Metrics) -> None:

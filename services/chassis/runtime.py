@@ -7,7 +7,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from services.chassis.auth import Authenticator
 from services.chassis.consumer import Handler, Processor
 from services.chassis.db import CHASSIS_MIGRATIONS, Database, migrate
 from services.chassis.errors import TRANSIENT, is_defect
-from services.chassis.http import make_app
+from services.chassis.http import Endpoint, make_app
 from services.chassis.ids import Clock, utc_now
 from services.chassis.kafka import KafkaAccess
 from services.chassis.metrics import Metrics
@@ -173,7 +173,13 @@ class Runtime:
         self._ready_without_broker = True
 
     def app(
-        self, *, title: str, description: str, routers: Sequence[APIRouter], migrations: Path
+        self,
+        *,
+        title: str,
+        description: str,
+        routers: Sequence[APIRouter],
+        migrations: Path,
+        hot_endpoints: Mapping[tuple[str, str], Endpoint] | None = None,
     ) -> FastAPI:
         """The HTTP application whose lifespan is that of the whole service."""
 
@@ -195,6 +201,7 @@ class Runtime:
             metrics=self.metrics,
             log=self.log,
             request_bytes_max=self.settings.request_bytes_max,
+            hot_endpoints=hot_endpoints,
         )
         app.state.runtime = self
         app.state.authenticator = self.authenticator

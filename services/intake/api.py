@@ -1,19 +1,19 @@
 """Routes of intake: reports in, status by code, content for partners, keys for verifiers."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from fastapi.routing import APIRoute
 from opentelemetry.trace import SpanKind
 from pydantic import BaseModel, Field, ValidationError
 
 from contracts.intake import ContentField
 from contracts.reference import case_reference
 from services.chassis.auth import Principal, Requires, Scope, authorised
+from services.chassis.http import Endpoint
 from services.chassis.problem import FieldProblem, Problem
 from services.intake import store
 from services.intake.committer import (
@@ -93,23 +93,12 @@ class KeySetDocument(BaseModel):
     keys: list[dict[str, Any]]
 
 
-class RawRoute(APIRoute):
-    """A route that hands the request to its endpoint as it is.
-
-    The usual parsing and dependency machinery costs more than all work of a report; what it would
-    have told the OpenAPI document is given in `openapi_extra`.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
-        return cast("Callable[[Request], Awaitable[Response]]", self.endpoint)
-
-
 def router(
-    receiver: Receiver, committer: Committer, discloser: Discloser, throttle: Throttle
+    receiver: Receiver, endpoint: Endpoint, discloser: Discloser, throttle: Throttle
 ) -> APIRouter:
-    """Routes under `/v1`."""
+    """Routes under `/v1`; `endpoint` is that of `report_endpoint`."""
     routes = APIRouter()
-    _add_reports(routes, receiver, committer)
+    _add_reports(routes, endpoint)
     _add_statuses(routes, receiver, throttle)
     _add_contents(routes, discloser)
 
@@ -121,13 +110,12 @@ def router(
     return routes
 
 
-def _add_reports(routes: APIRouter, receiver: Receiver, committer: Committer) -> None:
-    async def create_report(request: Request) -> Response:
-        """Store a report; the receipt is given only after the commit.
+def report_endpoint(receiver: Receiver, committer: Committer) -> Endpoint:
+    """`POST /v1/reports` as it runs: on the raw request, without the dependency machinery, which
+    would cost more than all work of a report.
+    """
 
-        Repeat with the same `Idempotency-Key` and body after any error or silence: the answer is
-        the same receipt, with status 200 and the header `Idempotent-Replay: true`.
-        """
+    async def create_report(request: Request) -> Response:
         runtime: Runtime = request.app.state.runtime
         headers = request.headers
         caller = await runtime.authenticator.principal(headers.get("authorization"))
@@ -148,6 +136,18 @@ def _add_reports(routes: APIRouter, receiver: Receiver, committer: Committer) ->
             media_type="application/json",
         )
 
+    return create_report
+
+
+def _add_reports(routes: APIRouter, endpoint: Endpoint) -> None:
+    async def create_report(request: Request) -> Response:
+        """Store a report; the receipt is given only after the commit.
+
+        Repeat with the same `Idempotency-Key` and body after any error or silence: the answer is
+        the same receipt, with status 200 and the header `Idempotent-Replay: true`.
+        """
+        return await endpoint(request)
+
     routes.add_api_route(
         "/reports",
         create_report,
@@ -158,7 +158,6 @@ def _add_reports(routes: APIRouter, receiver: Receiver, committer: Committer) ->
         response_model=Receipt,
         responses={200: {"model": Receipt, "description": "The same receipt as the first time"}},
         openapi_extra=_documentation(),
-        route_class_override=RawRoute,
     )
 
 

@@ -54,9 +54,11 @@ def build(settings: IntakeSettings) -> FastAPI:
         runtime.database, reader, vault, source=runtime.source, topic=runtime.topic
     )
     throttle = Throttle(settings.status_calls_per_minute)
+    endpoint = api.report_endpoint(receiver, committer)
     return runtime.app(
         title="Meldpunt intake",
         description="Takes reports, gives signed receipts, tells how a report stands.",
-        routers=[api.router(receiver, committer, discloser, throttle)],
+        routers=[api.router(receiver, endpoint, discloser, throttle)],
         migrations=Path(__file__).parent / "migrations",
+        hot_endpoints={("POST", "/v1/reports"): endpoint},
     )

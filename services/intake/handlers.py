@@ -1,9 +1,10 @@
 """Events of routing and referral into `case_status` and `referral`."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 from uuid import UUID
 
-from contracts.event import Catalogue
+from contracts.event import Catalogue, Event
 from contracts.referral import (
     CaseAtDesk,
     RedecisionRequested,
@@ -11,7 +12,7 @@ from contracts.referral import (
     ReferralStatusChanged,
     Status,
 )
-from contracts.routing import CaseAssigned
+from contracts.routing import CaseAssigned, Mode
 from services.chassis.consumer import Handler, Received
 from services.chassis.db import Connection
 from services.chassis.ids import Clock
@@ -20,8 +21,20 @@ from services.intake.domain import CaseStanding, ReferralKnown
 from services.intake.rules import CaseEvent, assigned_stage, referral_stage
 from services.intake.store import DecisionRow, ReferralRow, StandingRow
 
+
+class DecisionSeen(Event):
+    """What the reporter's status needs of `case-assigned`; the rest is not even validated here."""
+
+    event_name: ClassVar[str] = CaseAssigned.event_name
+    event_version: ClassVar[int] = CaseAssigned.event_version
+
+    case_id: UUID
+    number: int
+    mode: Mode
+
+
 CATALOGUE = Catalogue(
-    CaseAssigned, ReferralOffered, ReferralStatusChanged, CaseAtDesk, RedecisionRequested
+    DecisionSeen, ReferralOffered, ReferralStatusChanged, CaseAtDesk, RedecisionRequested
 )
 
 
@@ -35,7 +48,7 @@ def case_follower(clock: Clock) -> Handler:
         for item in received:
             event, sequence = item.event, item.envelope.sequence
             match event:
-                case CaseAssigned():
+                case DecisionSeen():
                     decisions[event.case_id] = _decision(event)
                 case ReferralOffered() | ReferralStatusChanged():
                     standings[event.case_id] = _standing(event, sequence)
@@ -53,8 +66,8 @@ def case_follower(clock: Clock) -> Handler:
     return follow
 
 
-def _decision(event: CaseAssigned) -> DecisionRow:
-    return DecisionRow(event.case_id, event.number, CaseStanding(assigned_stage(event)))
+def _decision(event: DecisionSeen) -> DecisionRow:
+    return DecisionRow(event.case_id, event.number, CaseStanding(assigned_stage(event.mode)))
 
 
 def _standing(event: CaseEvent, sequence: int) -> StandingRow:

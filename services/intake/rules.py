@@ -15,7 +15,7 @@ from contracts.referral import (
     ReferralStatusChanged,
     Status,
 )
-from contracts.routing import CaseAssigned, Mode
+from contracts.routing import Mode
 from contracts.situation import Kind
 from services.intake.domain import CaseStanding, ReferralKnown, ReportFound, Stage
 
@@ -37,9 +37,9 @@ _MONTHS = ("januari", "februari", "maart", "april", "mei", "juni", "juli", "augu
 _WORDS = {Kind.KLACHT: "klacht", Kind.HULPVRAAG: "hulpvraag"}
 
 
-def assigned_stage(event: CaseAssigned) -> Stage:
+def assigned_stage(mode: Mode) -> Stage:
     """Stage after a decision of routing, until referral has said something."""
-    return Stage.ASSIGNED if event.mode in (Mode.REFER, Mode.SIGNAL) else Stage.AT_DESK
+    return Stage.ASSIGNED if mode in (Mode.REFER, Mode.SIGNAL) else Stage.AT_DESK
 
 
 def referral_stage(event: CaseEvent) -> Stage:

@@ -46,10 +46,11 @@ Checker = Callable[[Register], Sequence[Counterexample]]
 
 
 class Refused(Exception):
-    """A register cannot be activated as asked; `code` names why."""
+    """A register cannot be activated as asked: an HTTP status and a code that names why."""
 
-    def __init__(self, code: str, detail: str) -> None:
+    def __init__(self, status: int, code: str, detail: str) -> None:
         super().__init__(detail)
+        self.status = status
         self.code = code
 
 
@@ -172,12 +173,14 @@ async def activate(
     now = clock()
     start = now if valid_from is None else valid_from
     if start < now:
-        raise Refused("valid-from-passed", "validFrom has passed: what was decided stays decided.")
+        raise Refused(
+            400, "valid-from-passed", "validFrom has passed: what was decided stays decided."
+        )
     version = register.register.version
     taken = set(await register_store.hashes_of_version(connection, version)) - {register.hash}
     if taken and by != source:
         raise Refused(
-            "version-taken", f"Version {version} names another document; raise `version`."
+            409, "version-taken", f"Version {version} names another document; raise `version`."
         )
     if (await register_store.in_force(connection, start))[0] == register.hash:
         return False

@@ -11,8 +11,9 @@ from services.routing.store import MadeDecision
 
 _ZONE = ZoneInfo("Europe/Amsterdam")
 _MONTHS = (
-    "januari februari maart april mei juni juli augustus september oktober november december"
-).split()
+    *("januari", "februari", "maart", "april", "mei", "juni"),
+    *("juli", "augustus", "september", "oktober", "november", "december"),
+)
 
 
 def chain_text(decisions: Sequence[MadeDecision]) -> str:

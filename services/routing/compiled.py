@@ -203,6 +203,7 @@ class Party:
     bits: int
     show_only: bool
     silent: bool
+    emergency: bool
     requires_affiliation: bool
     requires_flags: int
     accused_when: frozenset[str]
@@ -211,6 +212,7 @@ class Party:
     loketten: dict[str, LoketTable]
     ordered: bool
     lines: str
+    lines_read: int
     orders: tuple[tuple[str, ...], ...]
 
 
@@ -394,6 +396,7 @@ def _party(index: int, organisation: Organisation, blocks: tuple[Block, ...]) ->
         bits=_bits(block.organisation == index for block in blocks),
         show_only=organisation.referral_mode == "show_only",
         silent=organisation.feedback == "geen",
+        emergency=organisation.outcome in ("noodhulp", "luisteren"),
         requires_affiliation=organisation.requires_affiliation,
         requires_flags=flag_bits(organisation.requires_flags),
         accused_when=frozenset(organisation.accused_when),
@@ -404,6 +407,9 @@ def _party(index: int, organisation: Organisation, blocks: tuple[Block, ...]) ->
         loketten={loket.id: _loket(loket) for loket in organisation.loketten},
         ordered=bool(organisation.loket_order),
         lines=f"loketten of {organisation.id}",
+        lines_read=flag_bits(
+            tuple(f for o in organisation.loket_order for f in (*o.match.flags, *o.match.not_flags))
+        ),
         orders=tuple(o.order for o in organisation.loket_order),
     )
 

@@ -283,6 +283,7 @@ class Register(_Part):
     as_of: str
     enums: dict[str, tuple[str, ...]]
     desk: OrganisationId
+    accused_parties: dict[KnownAccused, tuple[PartyRef, ...]]
     handling_terms: dict[Urgency, HandlingTerm]
     urgency_floor: tuple[UrgencyFloor, ...]
     derived_flags: tuple[DerivedFlag, ...]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
-from contracts.situation import UNKNOWN, Accused, Flag, Kind
-from services.routing.check.space import CONFLICTS, Base, plausible_bases, plausible_flags
+from contracts.situation import UNKNOWN, Accused, Flag
+from services.routing.check.space import CONFLICTS, plausible_bases, plausible_flags
 from services.routing.compiled import (
     FLAG_BIT,
     CompiledRegister,
@@ -44,14 +44,16 @@ class Facet(NamedTuple):
     young: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
     """What a class of situations leads to: a party for each set of further answers that matters.
 
     `relevant` are the facts that matter; `steps`, `affiliation` and `young` say whether those do.
+    `finding` says whether there can be a committee's finding.
     """
 
     relevant: int
+    finding: bool
     steps: bool
     affiliation: bool
     young: bool
@@ -65,6 +67,14 @@ class Outcomes:
             facet.affiliation if self.affiliation else UNKNOWN,
             facet.young and self.young,
         )
+
+    def party(self, facet: Facet) -> str:
+        """The primary party with these further answers."""
+        return self.parties[self.reduced(facet)]
+
+    def plausible(self, facet: Facet) -> bool:
+        """Whether one person can plausibly give these further answers together, in this class."""
+        return goes_together(facet) and (self.finding or not facet.steps & FINDING)
 
 
 class Row(NamedTuple):
@@ -86,24 +96,23 @@ class OutcomeSpace:
         self._rows: dict[tuple[bool, ...], dict[tuple[int, str], list[Row]]] = {}
         self.affiliations = (UNKNOWN, NO_AFFILIATION, *sorted(register.committees))
 
-    def rows(self, answers: tuple[str | None, ...]) -> list[Row]:
-        """The plausible rows with these answers to the five; None is not answered."""
+    def rows(self, answers: tuple[str | None, ...], told: int = 0) -> list[Row]:
+        """The plausible rows with these answers to the five; None is not answered.
+
+        `told` are facts that were told already, so they count also where nobody would expect them.
+        """
         hidden = tuple(answer == UNKNOWN for answer in answers)
         index = self._rows.get(hidden)
         if index is None:
             index = self._rows[hidden] = self._index(hidden)
         given = [(i, a) for i, a in enumerate(answers) if a is not None and a != UNKNOWN]
-        if not given:
-            return index.get((-1, ""), [])
-        lists = [index.get(key, []) for key in given]
-        return [
-            row for row in min(lists, key=len) if all(row.base[i] == answer for i, answer in given)
-        ]
+        fewest = min((index.get(key, []) for key in given or [(-1, "")]), key=len)
+        rows = [row for row in fewest if all(row.base[i] == answer for i, answer in given)]
+        return [self._told(row, told) if told & ~row.facts else row for row in rows]
 
-    def row(self, base: tuple[str, str, str, str, str]) -> Row:
-        """The row of five answers, plausible or not."""
-        facts = self._facts.get(base, 0)  # type: ignore[call-overload]
-        return Row(base, facts, self._outcomes(base, facts))
+    def _told(self, row: Row, told: int) -> Row:
+        facts = row.facts | told
+        return Row(row.base, facts, self._outcomes(row.base, facts))
 
     def _index(self, hidden: tuple[bool, ...]) -> dict[tuple[int, str], list[Row]]:
         possible: dict[tuple[str, ...], int] = {}
@@ -124,7 +133,7 @@ class OutcomeSpace:
 
     def _outcomes(self, base: tuple[str, str, str, str, str], possible: int) -> Outcomes:
         reach = _Reach(self._register, self._facts_of(base), possible)
-        key = (reach.signature(), possible & (reach.relevant | YOUNG))
+        key = (reach.signature(), possible & (reach.relevant | FINDING | YOUNG))
         known = self._merged.get(key)
         if known is None:
             known = self._merged[key] = self._try(base, possible, reach)
@@ -142,12 +151,15 @@ class OutcomeSpace:
         self, base: tuple[str, str, str, str, str], possible: int, reach: "_Reach"
     ) -> Outcomes:
         facts = self._facts_of(base)
-        relevant = reach.relevant & possible & ~(STEP_BITS | DANGER | YOUNG)
-        young = bool(reach.relevant & YOUNG and possible & YOUNG)
-        steps = bool(reach.relevant & STEP_BITS)
-        found = Outcomes(relevant, steps, reach.affiliation, young, {})
-        affiliations = self.affiliations if reach.affiliation else (UNKNOWN,)
-        for facet in facets(possible, relevant, affiliations, steps=steps, young=young):
+        found = Outcomes(
+            relevant=reach.relevant & possible & ~(STEP_BITS | DANGER | YOUNG),
+            finding=bool(possible & FINDING),
+            steps=bool(reach.relevant & STEP_BITS),
+            affiliation=reach.affiliation,
+            young=bool(reach.relevant & YOUNG and possible & YOUNG),
+            parties={},
+        )
+        for facet in facets((found,), self.affiliations):
             flags = facet.facts | facet.steps | (YOUNG if facet.young else 0)
             age = None if facet.young else OLDER_AGE_YEARS
             asked = facts._replace(flags=flags, affiliation=facet.affiliation)
@@ -155,14 +167,17 @@ class OutcomeSpace:
         return found
 
 
-def facets(
-    possible: int, relevant: int, affiliations: Iterable[str], *, steps: bool, young: bool
-) -> Iterator[Facet]:
-    """Every set of further answers, plausible ones and those that somebody may still give."""
-    taken = [s for s in STEPS if not s & FINDING or possible & FINDING] if steps else [0]
-    ages = (True, False) if young else (False,)
-    for step, facts, affiliation, age in product(taken, subsets(relevant), affiliations, ages):
-        yield Facet(step, facts, affiliation, age)
+def facets(classes: Iterable[Outcomes], affiliations: Iterable[str]) -> Iterator[Facet]:
+    """Every set of further answers that one of these classes tells apart."""
+    classes = tuple(classes)
+    steps = STEPS if any(c.steps for c in classes) else (0,)
+    boards = affiliations if any(c.affiliation for c in classes) else (UNKNOWN,)
+    ages = (True, False) if any(c.young for c in classes) else (False,)
+    relevant = 0
+    for one in classes:
+        relevant |= one.relevant
+    for step, facts, board, age in product(steps, subsets(relevant), boards, ages):
+        yield Facet(step, facts, board, age)
 
 
 def subsets(bits: int) -> Iterator[int]:
@@ -207,6 +222,9 @@ class _Reach:
         )
         self._holds = register.selector.whatever_flags(facts)
         self._walk(possible | STEP_BITS)
+        for derived, rule in zip(register.derived, register.register.derived_flags, strict=True):
+            if self.relevant & derived.bit:
+                self.relevant |= flag_bits((*rule.match.flags, *rule.match.not_flags))
 
     def signature(self) -> object:
         """Equal signatures behave alike."""
@@ -241,7 +259,7 @@ class _Reach:
         for party_id in sorted(committees) or (organisation,):
             party = register.by_id[party_id]
             self._parties[party_id] = party
-            self.relevant |= party.requires_flags
+            self.relevant |= party.requires_flags | party.lines_read
             self.affiliation |= party.requires_affiliation
 
     def _name_second_line(self, rule: CompiledRule) -> None:

@@ -327,6 +327,9 @@ def _references(register: Register) -> Iterator[Finding]:
 
 def _named_parties(register: Register) -> Iterator[tuple[Path_, str]]:
     yield ("desk",), register.desk
+    for accused, listed in register.accused_parties.items():
+        for party in listed:
+            yield ("accused_parties", accused), party
     for name, party in register.step_aliases.items():
         yield ("step_aliases", name), party
     for index, term in enumerate(register.terms):

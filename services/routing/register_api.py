@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import AwareDatetime
@@ -13,7 +13,7 @@ from services.chassis.auth import Principal, Requires, Scope
 from services.chassis.problem import FieldProblem, Problem
 from services.chassis.runtime import Runtime
 from services.routing import activation, register_store
-from services.routing.activation import COUNTEREXAMPLES_MAX, Checker, Registers, Unreadable
+from services.routing.activation import COUNTEREXAMPLES_MAX, Checker, Registers
 from services.routing.domain import Register
 from services.routing.register import RegisterInvalid
 from services.routing.replay import replay
@@ -21,6 +21,7 @@ from services.routing.rules import CompiledRegister, compile_register
 from services.routing.views import ActivationsView, ActivationView, RegisterView, ReplayView
 
 DAYS_MAX = 3_700
+_Result = TypeVar("_Result")
 # A stored version never changes, so whoever has it need not ask again.
 _FOR_EVER = "public, max-age=31536000, immutable"
 _Operator = Annotated[Principal, Depends(Requires(Scope.OPERATOR))]
@@ -117,7 +118,7 @@ def _add_activation(routes: APIRouter, check: Checker) -> None:
                     clock=runtime.clock,
                 )
             except activation.Refused as error:
-                raise Problem(409, error.code, str(error)) from None
+                raise Problem(error.status, error.code, str(error)) from None
             row = await register_store.latest_of(connection, register.hash)
             current = await register_store.activation_at(connection, runtime.clock())
         response.status_code = 201 if activated else 200
@@ -149,7 +150,7 @@ def _add_replay(routes: APIRouter, seconds_max: float) -> None:
         return await _alone(replaying, run)
 
 
-async def _alone[T](lock: asyncio.Lock, work: Callable[[], Awaitable[T]]) -> T:
+async def _alone(lock: asyncio.Lock, work: Callable[[], Awaitable[_Result]]) -> _Result:
     """One at a time, because each takes a processor for a while."""
     if lock.locked():
         raise Problem(

@@ -45,6 +45,9 @@ class Case(NamedTuple):
     step: Step
     affiliation: str
     weight: int
+    facts: int
+    held: tuple[int, ...]
+    tried: frozenset[str]
 
     @property
     def situation(self) -> Situation:
@@ -74,6 +77,7 @@ class Case(NamedTuple):
 class _Line(NamedTuple):
     """A rule that can hold with the five answers: what it still asks, and whom it names."""
 
+    index: int
     needs: int
     forbids: int
     affiliation: tuple[str, ...]
@@ -87,6 +91,7 @@ class Space:
         self._register = register
         self._by_id = {o.id: o for o in register.organisations}
         self.committees = tuple(o for o in register.organisations if o.requires_affiliation)
+        self._named: dict[tuple[int, ...], frozenset[str]] = {}
         self._converted = {(r, s.from_): s.to for s in register.standing for r in s.reporters}
         self._required = bits_of({f for o in register.organisations for f in o.requires_flags})
         self._loket_flags = bits_of(
@@ -97,7 +102,9 @@ class Space:
                 for flag in (*line.match.flags, *line.match.not_flags)
             }
         )
-        self._rules = [(rule, self._line(rule)) for rule in register.routing_rules]
+        self._rules = [
+            (rule, self._line(index, rule)) for index, rule in enumerate(register.routing_rules)
+        ]
 
     def kind(self, base: Base) -> Kind:
         """The kind after standing: who cannot lodge a klacht anywhere does not."""
@@ -126,13 +133,21 @@ class Space:
                 named = frozenset[str]().union(*(line.parties for line in held))
                 tried = frozenset(named.intersection(step.steps))
                 kept = facts & (self._required | self._loket_flags)
-                signature = (tuple(map(id, held)), tried, kept)
+                indices = tuple(line.index for line in held)
                 for affiliation in _with(asked, affiliations):
-                    case = Case(base, asked, step, affiliation, 1)
-                    _merge(merged, (signature, affiliation if apart else ""), case)
+                    where = affiliation if apart else ""
+                    case = Case(base, asked, step, affiliation, 1, kept, indices, tried)
+                    _merge(merged, (indices, tried, kept, where), case)
         return list(merged.values())
 
-    def _line(self, rule: Rule) -> _Line:
+    def named(self, held: tuple[int, ...]) -> frozenset[str]:
+        """Every party that these rules can lead to, organisations and their loketten."""
+        if held not in self._named:
+            parties = (self._rules[index][1].parties for index in held)
+            self._named[held] = frozenset[str]().union(*parties)
+        return self._named[held]
+
+    def _line(self, index: int, rule: Rule) -> _Line:
         match = rule.match
         parties = set[str]()
         for party in (rule.primary, *rule.also):
@@ -142,7 +157,7 @@ class Space:
             for next_party in entry.escalates_to if entry else ():
                 parties |= self._expand(next_party)
         needs, forbids = bits_of(match.flags), bits_of(match.not_flags)
-        return _Line(needs, forbids, match.affiliation, frozenset(parties))
+        return _Line(index, needs, forbids, match.affiliation, frozenset(parties))
 
     def _expand(self, party: str) -> set[str]:
         """The organisation and its loketten, or every committee."""

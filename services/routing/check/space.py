@@ -144,6 +144,14 @@ BASES_LEFT_OUT: tuple[LeftOut, ...] = (
         lambda b: b.subject == Subject.MISSTAND_INTEGRITEIT and b.accused in PEOPLE_OUTSIDE,
     ),
     LeftOut(
+        "abuse-of-office-by-a-company",
+        "what a placement company does wrong has the placement as its subject; only staff blows"
+        " the whistle about it",
+        lambda b: b.subject == Subject.MISSTAND_INTEGRITEIT
+        and b.accused == Accused.LEERBEDRIJF
+        and b.reporter != Reporter.PERSONEEL,
+    ),
+    LeftOut(
         "absence-after-compulsory-school",
         "no attendance duty in higher education",
         lambda b: b.sector in HIGHER and b.subject == Subject.THUISZITTEN_VERZUIM,

@@ -38,7 +38,7 @@ def _replace(file: Path, target: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m services.routing.places",
-        description="Check a list of affiliations of boards, or put it in the place of the present one.",
+        description="Check a list of affiliations of boards, or take it over.",
         epilog=_EXAMPLE,
     )
     parser.add_argument("action", choices=("check", "import"))

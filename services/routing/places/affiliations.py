@@ -5,7 +5,8 @@ it is `unknown`, which is a legal answer with a path of its own in the register.
 """
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -38,7 +39,7 @@ def committees_of(register: Register) -> frozenset[str]:
 
 
 def load_affiliations(
-    committees: Set[str], today: date, file: Path = AFFILIATIONS_PATH
+    committees: AbstractSet[str], today: date, file: Path = AFFILIATIONS_PATH
 ) -> Mapping[str, Affiliation]:
     """The list by board number; raises `ListInvalid` with every fault.
 
@@ -73,7 +74,7 @@ def _affiliation(row: Mapping[str, str]) -> Affiliation:
 
 
 def _faults(
-    line: int, row: Mapping[str, str], committees: Set[str], today: date
+    line: int, row: Mapping[str, str], committees: AbstractSet[str], today: date
 ) -> list[RowProblem]:
     faults = []
     if _BOARD.fullmatch(row["board_number"]) is None:

@@ -48,7 +48,7 @@ class Directory:
 
 
 def complete(directory: Directory, situation: Situation) -> Situation:
-    """The situation with the committee of the board, where the school tells it; use before deciding.
+    """The situation with the committee of the board where the school tells it, before deciding.
 
     An answer that the reporter gave stays as it is.
     """

@@ -168,9 +168,8 @@ def _kinds(schools: Sequence[School], names: Sequence[Words]) -> list[frozenset[
 def _fields(
     schools: Sequence[School], names: Sequence[Words], boards: Mapping[str, str]
 ) -> tuple[tuple[str, WordIndex], ...]:
-    towns = {
-        town: words_of(town).tokens for s in schools for town in (s.place, s.municipality.name)
-    }
+    written = {school.place for school in schools} | {s.municipality.name for s in schools}
+    towns = {town: words_of(town).tokens for town in written}
     of_board = {number: words_of(name).tokens for number, name in boards.items()}
     return (
         ("name", WordIndex((at, _with_joined(words.tokens)) for at, words in enumerate(names))),

@@ -1,6 +1,6 @@
 """Loading the lists of places into one directory."""
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from services.routing.places.schools import BOARDS_PATH, SCHOOLS_PATH, load_boar
 
 
 def load_directory(
-    committees: Set[str],
+    committees: AbstractSet[str],
     today: date,
     *,
     schools_file: Path = SCHOOLS_PATH,

@@ -8,9 +8,11 @@ _APOSTROPHES = re.compile("['\u2018\u2019`\u00b4]")
 _WORD = re.compile(r"[a-z0-9]+")
 # They are in so many names, and left out by so many people, that they tell nothing.
 _FILLERS = frozenset(
-    "de het een den der t n s van voor en in op te ter ten bij aan met school scholen onderwijs "
-    "gem".split()
-)
+    {
+        "de", "het", "een", "den", "der", "t", "n", "s", "van", "voor", "en", "in", "op", "te",
+        "ter", "ten", "bij", "aan", "met", "school", "scholen", "onderwijs", "gem",
+    }
+)  # fmt: skip
 _KINDS = {
     "openbare": "openbaar", "openbaar": "openbaar", "openb": "openbaar",
     "basisschool": "basis", "basissch": "basis", "basisonderwijs": "basis", "bs": "basis",
@@ -101,8 +103,11 @@ def _stem(word: str, kinds: set[str]) -> str:
     return word
 
 
-_SMALL = frozenset("aan bij de den der en gem het in op te ten ter van".split())
-_CAPITALS = frozenset("FR GLD GN LB NB NH OV UT ZH".split())
+_SMALL = frozenset(
+    ("aan", "bij", "de", "den", "der", "en", "gem", "het", "in", "op", "te", "ten", "ter", "van")
+)
+# Provinces, by which the register tells towns of one name apart.
+_CAPITALS = frozenset(("FR", "GLD", "GN", "LB", "NB", "NH", "OV", "UT", "ZH"))
 _PART = re.compile(r"[^\s-]+|[\s-]+")
 
 

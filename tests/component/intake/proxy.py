@@ -13,6 +13,7 @@ class Cable:
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
         self.cut_after_commit = False
+        self._mute = False
 
     @property
     def url(self) -> str:
@@ -20,6 +21,7 @@ class Cable:
         return urlunsplit(self._parts._replace(netloc=f"{account}@127.0.0.1:{self.port}"))
 
     async def plug_in(self) -> None:
+        self._mute = False
         self._server = await asyncio.start_server(self._connect, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -49,11 +51,14 @@ class Cable:
                 if outward and self.cut_after_commit and b"COMMIT" in data:
                     # The server gets the commit, the client never its answer.
                     self.cut_after_commit = False
+                    self._mute = True
                     writer.write(data)
                     await writer.drain()
                     await asyncio.sleep(0.1)
                     await self.cut()
                     return
+                if self._mute and not outward:
+                    continue
                 writer.write(data)
                 await writer.drain()
         writer.close()

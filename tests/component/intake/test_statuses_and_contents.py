@@ -26,7 +26,7 @@ from services.chassis.consumer import Received
 from services.chassis.ids import utc_now
 from services.chassis.parked import Record
 from services.intake import store
-from services.intake.handlers import case_follower
+from services.intake.handlers import DecisionSeen, case_follower
 from tests.component.intake.conftest import SITUATION, Service, World, at
 
 WORDS = "Zij liet hem niet met rust."
@@ -51,14 +51,15 @@ async def follow(service: Service, items: Sequence[Received]) -> None:
         await case_follower(utc_now)(connection, items)
 
 
-def assigned(case: UUID, number: int = 1, mode: Mode = Mode.REFER) -> CaseAssigned:
-    return CaseAssigned(
+def assigned(case: UUID, number: int = 1, mode: Mode = Mode.REFER) -> DecisionSeen:
+    whole = CaseAssigned(
         decision_id=uuid4(), case_id=case, report_id=uuid4(), number=number, mode=mode,
         organisation="lkc", urgency=Urgency.NORMAAL, kind_at_primary=Kind.KLACHT, rule="r",
         why="w", limits=HandlingLimits(received_within_minutes=5, accepted_within_minutes=9),
         situation=Situation.model_validate(SITUATION), content=(), received_at=at(9),
         decided_at=at(9), register_version="1", register_hash="0",
     )  # fmt: skip
+    return DecisionSeen.parse(whole.encode())
 
 
 def offered(case: UUID, referral: UUID, **changes: Any) -> ReferralOffered:

@@ -1,0 +1,221 @@
+"""How much each question still tells, and whether it can change the party at all. Exact, pure."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from contracts.situation import UNKNOWN, Reporter
+from services.routing.compiled import FIELDS
+from services.routing.outcomes import YOUNG, Facet, Outcomes, Row, facets
+
+CLASSES_KEPT = 50_000
+# While more classes than this are open, only the five main questions are worth weighing.
+CLASSES_MAX = 400
+FACETS = ("steps", "facts", "affiliation", "age")
+_NEVER = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The answers as outcomes know them; None is not answered.
+
+    `young` is the answer on being under twelve; `age_unknown` is the answer "I don't know".
+    """
+
+    five: tuple[str | None, ...]
+    steps: int | None
+    facts: int | None
+    affiliation: str | None
+    young: bool | None
+    age_unknown: bool
+
+    @property
+    def told(self) -> int:
+        """The facts that were told."""
+        return (self.facts or 0) | (YOUNG if self.young else 0)
+
+    def young_for(self, row: Row) -> bool | None:
+        """A primary pupil of unknown age counts as under twelve."""
+        if self.age_unknown:
+            return row.base[FIELDS.index("reporter")] == Reporter.LEERLING_PO
+        return self.young
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """What one class can still lead to, each way with equal weight, and which answers decide it."""
+
+    ways: tuple[tuple[Facet, str], ...]
+    parties: Counter[str]
+    matters: frozenset[str]
+
+
+class Splits:
+    """Weighs questions over the rows that fit; keeps what it found per class of situations."""
+
+    def __init__(self, affiliations: tuple[str, ...]) -> None:
+        self._affiliations = affiliations
+        self._open = lru_cache(CLASSES_KEPT)(self._find)
+        self._given_one = lru_cache(CLASSES_KEPT)(self._under)
+
+    def parties(self, rows: list[Row], given: Given) -> Counter[str]:
+        """Every party that can still become the primary one."""
+        found: Counter[str] = Counter()
+        for key in self._classes(rows, given):
+            found.update(self._open(*key).parties)
+        return found
+
+    def uncertainty(self, question: str, rows: list[Row], given: Given) -> float:
+        """The bits of doubt about the party that are expected to be left after this question."""
+        if question in FACETS:
+            return self._after_facet(question, self._classes(rows, given))
+        if question not in FIELDS:
+            return _NEVER
+        index = FIELDS.index(question)
+        by_answer: dict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            by_answer[row.base[index]].append(row)
+        left = 0.0
+        for fitting in by_answer.values():
+            classes = self._classes(fitting, given)
+            mixed = _mixed((self._open(*key).parties, n) for key, n in classes.items())
+            left += len(fitting) / len(rows) * _doubt(mixed)
+        return left
+
+    def matters(self, question: str, rows: list[Row], given: Given) -> bool:
+        """Whether two plausible situations differ in this answer only, and go to other parties."""
+        if question in FACETS:
+            return any(
+                question in self._open(*key).matters for key in self._classes(rows, given)
+            )
+        if question not in FIELDS or given.five[FIELDS.index(question)] is not None:
+            return False
+        index = FIELDS.index(question)
+        alike: dict[Hashable, set[tuple[Outcomes, Hashable]]] = defaultdict(set)
+        for row in rows:
+            key = self._key(row, given)
+            alike[row.base[:index], row.base[index + 1 :]].add((key[0], key[1:]))
+        tried: set[frozenset[Outcomes]] = set()
+        for found in alike.values():
+            classes = frozenset(outcomes for outcomes, _ in found)
+            if len(classes) > 1 and classes not in tried:
+                tried.add(classes)
+                if self._differ(tuple(classes), given):
+                    return True
+        return False
+
+    def _differ(self, classes: tuple[Outcomes, ...], given: Given) -> bool:
+        for facet in facets(classes, self._affiliations):
+            if not _agrees(facet, given.steps, given.facts, given.affiliation, given.young):
+                continue
+            parties = {one.party(facet) for one in classes if one.plausible(facet)}
+            if len(parties) > 1:
+                return True
+        return False
+
+    @staticmethod
+    def _key(
+        row: Row, given: Given
+    ) -> tuple[Outcomes, int | None, int | None, str | None, bool | None]:
+        return (
+            row.outcomes,
+            given.steps,
+            given.facts,
+            given.affiliation,
+            given.young_for(row),
+        )
+
+    def _classes(
+        self, rows: list[Row], given: Given
+    ) -> Counter[tuple[Outcomes, int | None, int | None, str | None, bool | None]]:
+        return Counter(self._key(row, given) for row in rows)
+
+    def _find(
+        self,
+        outcomes: Outcomes,
+        steps: int | None,
+        facts: int | None,
+        affiliation: str | None,
+        young: bool | None,
+    ) -> _Open:
+        fitting = [
+            (facet, party)
+            for facet, party in outcomes.parties.items()
+            if _agrees(
+                facet,
+                steps if outcomes.steps else None,
+                None if facts is None else facts & outcomes.relevant,
+                affiliation if outcomes.affiliation else None,
+                young if outcomes.young else None,
+            )
+        ]
+        # Answers that nobody would give together are still answers.
+        ways = [way for way in fitting if outcomes.plausible(way[0])] or fitting
+        open_ = frozenset(
+            name
+            for index, name in enumerate(FACETS)
+            if _depends(ways, index)
+        )
+        return _Open(tuple(ways), Counter(party for _, party in ways), open_)
+
+    def _after_facet(self, question: str, classes: Counter[tuple[Outcomes, ...]]) -> float:
+        if len(classes) > CLASSES_MAX:
+            return _NEVER
+        index = FACETS.index(question)
+        opened = [(self._open(*key), n) for key, n in classes.items()]
+        if not any(question in one.matters for one, _ in opened):
+            return _NEVER
+        answers = {facet[index] for one, _ in opened for facet, _ in one.ways}
+        left = 0.0
+        for answer in answers:
+            mixed = _mixed((self._given_one(one, index, answer), n) for one, n in opened)
+            left += _doubt(mixed) / len(answers)
+        return left
+
+    @staticmethod
+    def _under(one: _Open, index: int, answer: object) -> Counter[str]:
+        fitting = Counter(party for facet, party in one.ways if facet[index] == answer)
+        return fitting or one.parties
+
+
+def _agrees(
+    facet: Facet,
+    steps: int | None,
+    facts: int | None,
+    affiliation: str | None,
+    young: bool | None,
+) -> bool:
+    return (
+        (steps is None or facet.steps == steps)
+        and (facts is None or facet.facts == facts)
+        and (affiliation is None or facet.affiliation == affiliation)
+        and (young is None or facet.young == young)
+    )
+
+
+def _depends(ways: list[tuple[Facet, str]], index: int) -> bool:
+    """Whether two ways differ in this answer only, and in the party."""
+    seen: dict[Hashable, str] = {}
+    for facet, party in ways:
+        rest = facet[:index] + facet[index + 1 :]
+        if seen.setdefault(rest, party) != party:
+            return True
+    return False
+
+
+def _mixed(parts: Iterable[tuple[Counter[str], int]]) -> dict[str, float]:
+    """The parties of several classes together, each class with its own weight."""
+    mixed: dict[str, float] = defaultdict(float)
+    for parties, weight in parts:
+        share = weight / parties.total()
+        for party, ways in parties.items():
+            mixed[party] += ways * share
+    return mixed
+
+
+def _doubt(parties: dict[str, float]) -> float:
+    """Shannon entropy in bits."""
+    total = sum(parties.values())
+    return -sum(n / total * math.log2(n / total) for n in parties.values() if n)

@@ -17,7 +17,8 @@ def _acknowledge_before_work() -> None:
     kept = subscriber.Subscription._consume  # noqa: SLF001
 
     async def consume(self: subscriber.Subscription, batch: subscriber.RawBatch) -> None:
-        await self._commit(batch)
+        self._note_done(batch)
+        await self.commit()
         await kept(self, batch)
 
     subscriber.Subscription._consume = consume  # type: ignore[method-assign]  # noqa: SLF001
@@ -27,7 +28,8 @@ def _no_inbox_key() -> None:
     """Take every event for a new one."""
 
     async def claim(
-        connection: Any, keys: Sequence[tuple[str, str]]
+        connection: Any,  # noqa: ARG001
+        keys: Sequence[tuple[str, str]],
     ) -> tuple[set[tuple[str, str]], bool]:
         return set(keys), True
 

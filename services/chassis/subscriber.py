@@ -1,7 +1,7 @@
 """The one way to subscribe: FastStream in batches of raw records, with our own acknowledgement.
 
 FastStream's defaults lose events (at-most-once acks, `latest`, argument-less commits). Here the
-policy is MANUAL: the offsets of exactly the handled records are committed after the database
+policy is MANUAL: the offsets of exactly the handled records are committed soon after the database
 commit, a failed batch is read again, and a rebalance waits for the batch that is running.
 """
 
@@ -22,6 +22,7 @@ from services.chassis.telemetry import Logger
 
 _RETRY_SECONDS = 1.0
 _WATCH_SECONDS = 2.0
+_COMMIT_SECONDS = 0.25
 # FastStream sleeps as long again after an empty poll, so this is also how late an event can be.
 _POLL_MS = 10
 _MAX_POLL_INTERVAL_MS = 300_000
@@ -37,7 +38,7 @@ class _Drain(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is un
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         if revoked:
-            await self._subscription.wait_idle()
+            await self._subscription.drain()
 
     async def on_partitions_assigned(self, _: set[TopicPartition]) -> None:
         self._subscription.note_progress()
@@ -71,7 +72,8 @@ class Subscription:
         self._positions: dict[TopicPartition, int] = {}
         self._progressed_at: float | None = None
         self._behind = False
-        self._watcher: asyncio.Task[None] | None = None
+        self._done: dict[TopicPartition, int] = {}
+        self._tasks: list[asyncio.Task[None]] = []
         self.paused_for: str | None = None
         session_ms = int(session_timeout_seconds * 1000)
         self.subscriber = broker.subscriber(
@@ -95,18 +97,23 @@ class Subscription:
     def start(self) -> None:
         """Begin to watch progress; the broker starts the consumer itself."""
         self.note_progress()
-        self._watcher = asyncio.create_task(self._watch(), name=f"watch-{self.group_id}")
+        self._tasks = [
+            asyncio.create_task(self._watch(), name=f"watch-{self.group_id}"),
+            asyncio.create_task(self._commit_regularly(), name=f"offsets-{self.group_id}"),
+        ]
 
     async def stop(self) -> None:
-        """Let the running batch finish."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-        await self.wait_idle()
+        """Let the running batch finish and commit its offsets."""
+        for task in self._tasks:
+            task.cancel()
+        await self.drain()
 
-    async def wait_idle(self) -> None:
-        """Wait for the running batch, at most `drain_seconds_max`."""
+    async def drain(self) -> None:
+        """Wait for the running batch and commit its offsets, at most `drain_seconds_max`."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), self._drain_seconds_max)
+            async with asyncio.timeout(self._drain_seconds_max):
+                await self._idle.wait()
+                await self.commit()
 
     def note_progress(self) -> None:
         """The consumer did something that shows it is alive."""
@@ -131,7 +138,7 @@ class Subscription:
         self._idle.clear()
         try:
             await self._processor.process([record_of(raw) for raw in batch])
-            await self._commit(batch)
+            self._note_done(batch)
             self.paused_for = None
             self.note_progress()
             await gather_more(len(batch), self._batch_max)
@@ -147,22 +154,34 @@ class Subscription:
         finally:
             self._idle.set()
 
-    async def _commit(self, batch: RawBatch) -> None:
-        offsets: dict[TopicPartition, int] = {}
+    def _note_done(self, batch: RawBatch) -> None:
         for raw in batch:
             where = TopicPartition(raw.topic, raw.partition)
-            offsets[where] = max(offsets.get(where, 0), raw.offset + 1)
+            self._done[where] = max(self._done.get(where, 0), raw.offset + 1)
+
+    async def commit(self) -> None:
+        """Commit the offsets of what is in the database."""
         consumer = self.subscriber.consumer
-        if consumer is None:
+        done, self._done = self._done, {}
+        if consumer is None or not done:
             return
         held = consumer.assignment()
         try:
-            await consumer.commit({tp: at for tp, at in offsets.items() if tp in held})
+            await consumer.commit({tp: at for tp, at in done.items() if tp in held})
         except (KafkaError, ValueError) as error:
             # The work is committed in the database; whoever reads these again skips them.
             self._log.warning(
                 "offsets_not_committed", group=self.group_id, error=type(error).__name__
             )
+
+    async def _commit_regularly(self) -> None:
+        """Offsets lag a little behind the work: a commit costs the broker far more than a record,
+        and what is read again after a crash is skipped by the inbox.
+        """
+        while True:
+            await asyncio.sleep(_COMMIT_SECONDS)
+            with contextlib.suppress(*TRANSIENT):
+                await self.commit()
 
     def _rewind(self, batch: RawBatch) -> None:
         consumer = self.subscriber.consumer

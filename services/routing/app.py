@@ -9,9 +9,13 @@ from contracts.event import Catalogue
 from contracts.intake import ReportReceived
 from contracts.referral import RedecisionRequested
 from services.chassis.runtime import Runtime
-from services.routing import api, closure_api, register_api
+from services.routing import api, closure_api, register_api, wegwijzer_api
 from services.routing.activation import Checker, Registers, activate_shipped
 from services.routing.handlers import Handler
+from services.routing.places import api as places_api
+from services.routing.places.affiliations import committees_of
+from services.routing.places.load import load_directory
+from services.routing.questions import load_questions
 from services.routing.register import load_register
 from services.routing.rules import compile_register
 from services.routing.settings import RoutingSettings
@@ -25,6 +29,8 @@ def build(settings: RoutingSettings, check: Checker = lambda _: ()) -> FastAPI:
     shipped = compile_register(load_register(settings.register_file))
     registers = Registers(shipped)
     runtime = Runtime("routing", topics.ROUTING, settings)
+    guides = wegwijzer_api.Guides(load_questions())
+    places = load_directory(committees_of(shipped.register), runtime.clock().date())
 
     async def activate_first() -> None:
         async with runtime.database.transaction() as connection:
@@ -40,6 +46,8 @@ def build(settings: RoutingSettings, check: Checker = lambda _: ()) -> FastAPI:
     async def prepare() -> None:
         async with runtime.database.connection() as connection:
             await registers.prepare(connection, runtime.clock())
+            in_force = await registers.in_force(connection, runtime.clock())
+        await guides.warm(in_force.register)
 
     runtime.before_work(activate_first)
     runtime.every("registers", PREPARE_SECONDS, prepare)
@@ -55,6 +63,8 @@ def build(settings: RoutingSettings, check: Checker = lambda _: ()) -> FastAPI:
             api.router(registers),
             register_api.router(registers, check, settings.replay_seconds_max),
             closure_api.router(registers),
+            wegwijzer_api.router(registers, guides),
+            places_api.router(places),
         ],
         migrations=MIGRATIONS,
     )

@@ -106,7 +106,7 @@ class MatchTable:
         if bits is None:
             bits = self._by_flags[flags] = self._under(flags)
         for position, table, unconditional in self._by_answer:
-            bits &= table.get(facts[position], unconditional)  # type: ignore[call-overload]
+            bits &= table.get(facts[position], unconditional)  # type: ignore[arg-type]
         return bits
 
     def whatever_flags(self, facts: Facts) -> int:
@@ -114,7 +114,7 @@ class MatchTable:
         bits = self._all
         for position, table, unconditional in self._by_answer:
             if position < len(FIELDS):
-                bits &= table.get(facts[position], unconditional)  # type: ignore[call-overload]
+                bits &= table.get(facts[position], unconditional)  # type: ignore[arg-type]
         return bits
 
     def _under(self, flags: int) -> int:

@@ -1,4 +1,4 @@
-"""The decision in words that a person reads: Dutch, level B1."""
+"""The decision in a few words, and whole as JSON. For the full texts see `explanations.py`."""
 
 from dataclasses import fields
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from contracts.routing import Mode
 from contracts.situation import Kind, Urgency
 from services.routing.domain import Decision
+from services.routing.language import address
 
 KIND_WORDS = {
     Kind.MELDING: "een melding",
@@ -15,7 +16,6 @@ KIND_WORDS = {
     Kind.HULPVRAAG: "een vraag om hulp",
     Kind.UNKNOWN: "een melding",
 }
-_DOCUMENTED = tuple(f.name for f in fields(Decision) if f.name != "situation")
 URGENCY_WORDS = {Urgency.ACUUT: "nu", Urgency.SPOED: "spoed", Urgency.NORMAAL: "gewoon"}
 MODE_WORDS = {
     Mode.REFER: "doorgestuurd naar",
@@ -23,15 +23,20 @@ MODE_WORDS = {
     Mode.SHOW: "zelf contact met",
     Mode.DESK: "blijft bij",
 }
+# The situation is stored once, with the case.
+_DOCUMENTED = tuple(field.name for field in fields(Decision) if field.name != "situation")
 
 
 def explain_citizen(decision: Decision) -> str:
-    """One to three sentences: why this party, what happens now, and what became of a complaint."""
-    sentences = [decision.why, _what_happens(decision)]
-    conversion = _conversion(decision)
+    """One to three sentences: why this party, what happens now, and what became of a complaint.
+
+    Says `je` to a pupil and `u` to anybody else.
+    """
+    sentences = [decision.why, what_happens(decision, decision.primary_name)]
+    conversion = conversion_words(decision)
     if conversion is not None:
         sentences.append(conversion)
-    return " ".join(sentences)
+    return address(" ".join(sentences), decision.situation.reporter)
 
 
 def explain_line(decision: Decision) -> str:
@@ -41,8 +46,8 @@ def explain_line(decision: Decision) -> str:
     return f"{MODE_WORDS[decision.mode]} {decision.party} ({how}){also}"
 
 
-def _what_happens(decision: Decision) -> str:
-    name = decision.primary_name
+def what_happens(decision: Decision, name: str) -> str:
+    """What is done with the case now; `name` is the party as it is called in a sentence."""
     contact = f" ({decision.contact})" if decision.contact else ""
     match decision.mode:
         case Mode.SHOW:
@@ -52,8 +57,8 @@ def _what_happens(decision: Decision) -> str:
             )
         case Mode.SIGNAL:
             return (
-                f"{name} laat ons niet weten wat ermee gebeurt; "
-                "daarom houden wij uw zaak en vragen wij u of u geholpen bent."
+                f"Wij geven uw signaal door aan {name}; "
+                "wij houden uw zaak en vragen later of u geholpen bent."
             )
         case Mode.DESK:
             return "Een medewerker van het meldpunt zegt u wie de volgende stap zet."
@@ -64,7 +69,8 @@ def _what_happens(decision: Decision) -> str:
             )
 
 
-def _conversion(decision: Decision) -> str | None:
+def conversion_words(decision: Decision) -> str | None:
+    """What became of the reporter's own kind, where the party makes it another one."""
     if decision.kind in (decision.kind_at_primary, Kind.UNKNOWN):
         return None
     if decision.conversion_why is not None:

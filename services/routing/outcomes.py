@@ -30,9 +30,7 @@ YOUNG, DANGER = FLAG_BIT[Flag.SELF_UNDER_12], FLAG_BIT[Flag.DANGER_NOW]
 STEPS = (0, SCHOOL, SCHOOL | BOARD, SCHOOL | BOARD | FINDING)
 STEP_BITS = SCHOOL | BOARD | FINDING
 OLDER_AGE_YEARS = 12
-_CONFLICTS = tuple(
-    (FLAG_BIT[flag], flag_bits(tuple(others))) for flag, others, _ in CONFLICTS
-)
+_CONFLICTS = tuple((FLAG_BIT[flag], flag_bits(tuple(others))) for flag, others, _ in CONFLICTS)
 
 
 class Facet(NamedTuple):
@@ -77,10 +75,13 @@ class Outcomes:
         return goes_together(facet) and (self.finding or not facet.steps & FINDING)
 
 
+Five = tuple[str, str, str, str, str]
+
+
 class Row(NamedTuple):
     """Five main answers, each known or `unknown`, with the facts that can go with them."""
 
-    base: tuple[str, str, str, str, str]
+    base: Five
     facts: int
     outcomes: Outcomes
 
@@ -93,7 +94,8 @@ class OutcomeSpace:
         self._bases, _ = plausible_bases()
         self._facts = {base: flag_bits(tuple(plausible_flags(base))) for base in self._bases}
         self._merged: dict[object, Outcomes] = {}
-        self._rows: dict[tuple[bool, ...], dict[tuple[int, str], list[Row]]] = {}
+        self._known: dict[tuple[Five, int], Row] = {}
+        self._indexes: dict[tuple[bool, ...], dict[tuple[int, str], list[tuple[Five, int]]]] = {}
         self.affiliations = (UNKNOWN, NO_AFFILIATION, *sorted(register.committees))
 
     def rows(self, answers: tuple[str | None, ...], told: int = 0) -> list[Row]:
@@ -102,36 +104,41 @@ class OutcomeSpace:
         `told` are facts that were told already, so they count also where nobody would expect them.
         """
         hidden = tuple(answer == UNKNOWN for answer in answers)
-        index = self._rows.get(hidden)
+        index = self._indexes.get(hidden)
         if index is None:
-            index = self._rows[hidden] = self._index(hidden)
+            index = self._indexes[hidden] = self._index(hidden)
         given = [(i, a) for i, a in enumerate(answers) if a is not None and a != UNKNOWN]
         fewest = min((index.get(key, []) for key in given or [(-1, "")]), key=len)
-        rows = [row for row in fewest if all(row.base[i] == answer for i, answer in given)]
-        return [self._told(row, told) if told & ~row.facts else row for row in rows]
+        return [
+            self._row(base, facts | told)
+            for base, facts in fewest
+            if all(base[i] == answer for i, answer in given)
+        ]
 
-    def _told(self, row: Row, told: int) -> Row:
-        facts = row.facts | told
-        return Row(row.base, facts, self._outcomes(row.base, facts))
+    def _row(self, base: Five, facts: int) -> Row:
+        row = self._known.get((base, facts))
+        if row is None:
+            row = self._known[base, facts] = Row(base, facts, self._outcomes(base, facts))
+        return row
 
-    def _index(self, hidden: tuple[bool, ...]) -> dict[tuple[int, str], list[Row]]:
-        possible: dict[tuple[str, ...], int] = {}
+    def _index(self, hidden: tuple[bool, ...]) -> dict[tuple[int, str], list[tuple[Five, int]]]:
+        """Per answer the plausible five with it, those that are not known shown as unknown."""
+        possible: dict[Five, int] = {}
         for base in self._bases:
-            shown = tuple(
-                UNKNOWN if unknown else str.__str__(value)
-                for value, unknown in zip(base, hidden, strict=True)
-            )
+            five: list[str] = [value.value for value in base]
+            for place, unknown in enumerate(hidden):
+                if unknown:
+                    five[place] = UNKNOWN
+            sector, reporter, kind, subject, accused = five
+            shown = (sector, reporter, kind, subject, accused)
             possible[shown] = possible.get(shown, 0) | self._facts[base]
-        index: dict[tuple[int, str], list[Row]] = {(-1, ""): []}
-        for shown, facts in possible.items():
-            five: tuple[str, str, str, str, str] = shown  # type: ignore[assignment]
-            row = Row(five, facts, self._outcomes(five, facts))
-            index[-1, ""].append(row)
-            for key in enumerate(shown):
-                index.setdefault(key, []).append(row)
+        index: dict[tuple[int, str], list[tuple[Five, int]]] = {(-1, ""): [*possible.items()]}
+        for item in possible.items():
+            for key in enumerate(item[0]):
+                index.setdefault(key, []).append(item)
         return index
 
-    def _outcomes(self, base: tuple[str, str, str, str, str], possible: int) -> Outcomes:
+    def _outcomes(self, base: Five, possible: int) -> Outcomes:
         reach = _Reach(self._register, self._facts_of(base), possible)
         key = (reach.signature(), possible & (reach.relevant | FINDING | YOUNG))
         known = self._merged.get(key)
@@ -139,7 +146,7 @@ class OutcomeSpace:
             known = self._merged[key] = self._try(base, possible, reach)
         return known
 
-    def _facts_of(self, base: tuple[str, str, str, str, str]) -> Facts:
+    def _facts_of(self, base: Five) -> Facts:
         sector, reporter, kind, subject, accused = base
         register = self._register
         standing = register.standing.get((reporter, kind))
@@ -147,9 +154,7 @@ class OutcomeSpace:
         accused = Accused.ONBEKEND if accused == UNKNOWN else accused
         return Facts(sector, reporter, kind, subject, accused, UNKNOWN, 0)
 
-    def _try(
-        self, base: tuple[str, str, str, str, str], possible: int, reach: "_Reach"
-    ) -> Outcomes:
+    def _try(self, base: Five, possible: int, reach: "_Reach") -> Outcomes:
         facts = self._facts_of(base)
         found = Outcomes(
             relevant=reach.relevant & possible & ~(STEP_BITS | DANGER | YOUNG),

@@ -66,13 +66,17 @@ class Option(_Part):
 
 
 class Question(_Part):
-    """A question; with `field` its options are the answers to that field of the situation."""
+    """A question; with `field` its options are the answers to that field of the situation.
+
+    `after` names questions that come before it while those can still matter.
+    """
 
     id: Name
     text: Text
     help: Text | None = None
     first: bool = False
     multiple: bool = False
+    after: tuple[Name, ...] = ()
     field: FieldName | None = None
     options: Annotated[tuple[Option, ...], Field(max_length=OPTIONS_MAX)] = ()
 
@@ -115,6 +119,7 @@ def unlabelled(questions: Questions, register: Register) -> tuple[str, ...]:
         "organisation": [o.id for o in register.organisations],
         "affiliation": [*committees, NO_AFFILIATION],
         "feedback": register.enums.get("feedback", ()),
+        "feedback_desk": register.enums.get("feedback", ()),
         "start": {term.starts for term in register.terms},
     }
     return tuple(
@@ -129,9 +134,7 @@ def _with_options(data: Any) -> Any:
     """A question about a field takes its options from the labels of that field."""
     for question in data["questions"]:
         if field := question.get("field"):
-            options = [
-                {"id": value, "text": text} for value, text in data["labels"][field].items()
-            ]
+            options = [{"id": value, "text": text} for value, text in data["labels"][field].items()]
             question["options"] = [*options, {"id": UNKNOWN, "text": DONT_KNOW.model_dump()}]
     return data
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from contracts.situation import UNKNOWN, Reporter
+from contracts.situation import Reporter
 from services.routing.compiled import FIELDS
 from services.routing.outcomes import YOUNG, Facet, Outcomes, Row, facets
 
@@ -15,6 +15,8 @@ CLASSES_KEPT = 50_000
 CLASSES_MAX = 400
 FACETS = ("steps", "facts", "affiliation", "age")
 _NEVER = math.inf
+# A class of situations with the answers on steps, facts, committee and age.
+Key = tuple[Outcomes, int | None, int | None, str | None, bool | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,15 @@ class Given:
         """The facts that were told."""
         return (self.facts or 0) | (YOUNG if self.young else 0)
 
+    def onto(self, facet: Facet) -> Facet:
+        """The facet with what was answered in place of what it supposes."""
+        return Facet(
+            facet.steps if self.steps is None else self.steps,
+            facet.facts if self.facts is None else self.facts,
+            facet.affiliation if self.affiliation is None else self.affiliation,
+            facet.young if self.young is None else self.young,
+        )
+
     def young_for(self, row: Row) -> bool | None:
         """A primary pupil of unknown age counts as under twelve."""
         if self.age_unknown:
@@ -43,13 +54,14 @@ class Given:
         return self.young
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Open:
     """What one class can still lead to, each way with equal weight, and which answers decide it."""
 
     ways: tuple[tuple[Facet, str], ...]
     parties: Counter[str]
     matters: frozenset[str]
+    fits: bool
 
 
 class Splits:
@@ -59,6 +71,10 @@ class Splits:
         self._affiliations = affiliations
         self._open = lru_cache(CLASSES_KEPT)(self._find)
         self._given_one = lru_cache(CLASSES_KEPT)(self._under)
+
+    def fitting(self, rows: list[Row], given: Given) -> list[Row]:
+        """The rows in which the further answers can be given together; all, when none is left."""
+        return [row for row in rows if self._open(*self._key(row, given)).fits] or rows
 
     def parties(self, rows: list[Row], given: Given) -> Counter[str]:
         """Every party that can still become the primary one."""
@@ -87,38 +103,34 @@ class Splits:
     def matters(self, question: str, rows: list[Row], given: Given) -> bool:
         """Whether two plausible situations differ in this answer only, and go to other parties."""
         if question in FACETS:
-            return any(
-                question in self._open(*key).matters for key in self._classes(rows, given)
-            )
+            return any(question in self._open(*key).matters for key in self._classes(rows, given))
         if question not in FIELDS or given.five[FIELDS.index(question)] is not None:
             return False
         index = FIELDS.index(question)
-        alike: dict[Hashable, set[tuple[Outcomes, Hashable]]] = defaultdict(set)
+        alike: dict[Hashable, set[tuple[Outcomes, bool | None]]] = defaultdict(set)
         for row in rows:
-            key = self._key(row, given)
-            alike[row.base[:index], row.base[index + 1 :]].add((key[0], key[1:]))
-        tried: set[frozenset[Outcomes]] = set()
-        for found in alike.values():
-            classes = frozenset(outcomes for outcomes, _ in found)
-            if len(classes) > 1 and classes not in tried:
-                tried.add(classes)
-                if self._differ(tuple(classes), given):
-                    return True
-        return False
+            rest = row.base[:index] + row.base[index + 1 :]
+            alike[rest].add((row.outcomes, given.young_for(row)))
+        together = {frozenset(classes) for classes in alike.values() if len(classes) > 1}
+        return any(self._differ(tuple(classes), given) for classes in together)
 
-    def _differ(self, classes: tuple[Outcomes, ...], given: Given) -> bool:
-        for facet in facets(classes, self._affiliations):
-            if not _agrees(facet, given.steps, given.facts, given.affiliation, given.young):
-                continue
-            parties = {one.party(facet) for one in classes if one.plausible(facet)}
+    def _differ(self, classes: tuple[tuple[Outcomes, bool | None], ...], given: Given) -> bool:
+        ways = {
+            given.onto(facet)
+            for facet in facets((outcomes for outcomes, _ in classes), self._affiliations)
+        }
+        for facet in ways:
+            parties = set()
+            for outcomes, young in classes:
+                told = facet if young is None else facet._replace(young=young)
+                if outcomes.plausible(told):
+                    parties.add(outcomes.party(told))
             if len(parties) > 1:
                 return True
         return False
 
     @staticmethod
-    def _key(
-        row: Row, given: Given
-    ) -> tuple[Outcomes, int | None, int | None, str | None, bool | None]:
+    def _key(row: Row, given: Given) -> Key:
         return (
             row.outcomes,
             given.steps,
@@ -127,9 +139,7 @@ class Splits:
             given.young_for(row),
         )
 
-    def _classes(
-        self, rows: list[Row], given: Given
-    ) -> Counter[tuple[Outcomes, int | None, int | None, str | None, bool | None]]:
+    def _classes(self, rows: list[Row], given: Given) -> Counter[Key]:
         return Counter(self._key(row, given) for row in rows)
 
     def _find(
@@ -152,15 +162,12 @@ class Splits:
             )
         ]
         # Answers that nobody would give together are still answers.
-        ways = [way for way in fitting if outcomes.plausible(way[0])] or fitting
-        open_ = frozenset(
-            name
-            for index, name in enumerate(FACETS)
-            if _depends(ways, index)
-        )
-        return _Open(tuple(ways), Counter(party for _, party in ways), open_)
+        plausible = [way for way in fitting if outcomes.plausible(way[0])]
+        ways = plausible or fitting
+        open_ = frozenset(name for index, name in enumerate(FACETS) if _depends(ways, index))
+        return _Open(tuple(ways), Counter(party for _, party in ways), open_, bool(plausible))
 
-    def _after_facet(self, question: str, classes: Counter[tuple[Outcomes, ...]]) -> float:
+    def _after_facet(self, question: str, classes: Counter[Key]) -> float:
         if len(classes) > CLASSES_MAX:
             return _NEVER
         index = FACETS.index(question)

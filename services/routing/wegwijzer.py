@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from contracts.situation import UNKNOWN, Accused, Flag, Situation
-from services.routing.compiled import FIELDS, FLAG_BIT, CompiledRegister, flag_bits
+from services.routing.compiled import FIELDS, CompiledRegister, flag_bits
 from services.routing.domain import Decision
 from services.routing.outcomes import FINDING, STEP_BITS, YOUNG, OutcomeSpace, Row
 from services.routing.questions import Option, Question, Questions
@@ -56,14 +56,16 @@ class Wegwijzer:
         self._space = OutcomeSpace(register)
         self._splits = Splits(self._space.affiliations)
         self._questions = {question.id: question for question in questions.questions}
-        self._fields = {q.field: q.id for q in questions.questions if q.field}
+        self._fields: dict[str, str] = {q.field: q.id for q in questions.questions if q.field}
         self._first = next(q for q in questions.questions if q.first)
         self._lines = tuple(p.id for p in register.parties if p.show_only and p.emergency)
         self._step = lru_cache(STEPS_KEPT)(self._find)
 
     def warm(self) -> None:
         """Try out all outcomes now (a second or two) instead of at the first question."""
-        self._step(((self._first.id, (UNKNOWN,)),))
+        self._step(())
+        for option in self._first.options:
+            self._step(((self._first.id, (option.id,)),))
 
     def next_step(self, answers: Answers) -> Step:
         """The next question, or the decision. Raises `AnswerUnknown`.
@@ -104,7 +106,7 @@ class Wegwijzer:
         if any(option.stops for _, option in self._chosen(answers)):
             return self._result(situation, answers, settled=True)
         given = self._given(situation, answers)
-        rows = self._space.rows(given.five, given.told)
+        rows = self._splits.fitting(self._space.rows(given.five, given.told), given)
         if not rows:
             return self._result(situation, answers, settled=False)
         situation = self._implied(situation, given, rows)
@@ -114,7 +116,7 @@ class Wegwijzer:
             return self._ask(self._first, situation, answers, rows, given)
         question = self._next(situation, answers, rows, given, parties)
         if question is None:
-            return self._result(situation, answers, settled=len(parties) == 1)
+            return self._result(situation, answers, settled=self._settled(situation, parties))
         return self._ask(question, situation, answers, rows, given)
 
     def _next(
@@ -130,27 +132,54 @@ class Wegwijzer:
         if len(parties) == 1:
             return self._tells_apart(situation, answers, rows, next(iter(parties)))
         open_ = [q for name, q in self._questions.items() if name not in answers]
-        scored = sorted(open_, key=lambda q: self._splits.uncertainty(q.id, rows, given))
+        scored = sorted(
+            open_,
+            key=lambda q: (
+                not answers.keys() >= set(q.after),
+                self._splits.uncertainty(q.id, rows, given),
+            ),
+        )
         return next((q for q in scored if self._splits.matters(q.id, rows, given)), None)
 
     def _tells_apart(
         self, situation: Situation, answers: Answers, rows: list[Row], party: str
     ) -> Question | None:
-        """Every known answer leads to one party, not knowing to another: what must be asked then.
+        """Every full set of answers leads to one party, not knowing to another: what to ask then.
 
         None when not knowing leads there as well, which is the usual end.
         """
-        if decide_party(self._register, situation) == party:
+        unknown = decide_party(self._register, situation)
+        if unknown == party:
             return None
-        for index, name in enumerate(FIELDS):
-            question = self._questions[self._fields[name]]
-            if question.id in answers:
-                continue
-            for value in sorted({row.base[index] for row in rows}):
-                known = _with(situation, name, value)
-                if decide_party(self._register, known) != decide_party(self._register, situation):
+        open_ = [q for name, q in self._questions.items() if name not in answers]
+        for question in open_:
+            for option in question.options:
+                told = self._told(situation, question, option)
+                if decide_party(self._register, told) != unknown and _fits(question, option, rows):
                     return question
+        for question in open_:
+            if question.field in FIELDS and self._needed(situation, question.field, rows, party):
+                return question
         return None
+
+    def _needed(self, situation: Situation, field: str, rows: list[Row], party: str) -> bool:
+        """Whether not knowing this one answer leads to another party for some of these rows."""
+        for row in rows:
+            known = dict(zip(FIELDS, row.base, strict=True))
+            told = Situation.model_validate({**situation.model_dump(), **known, field: UNKNOWN})
+            if decide_party(self._register, told) != party:
+                return True
+        return False
+
+    @staticmethod
+    def _told(situation: Situation, question: Question, option: Option) -> Situation:
+        flags = {*situation.flags, *option.sets.flags}
+        fields = {**situation.model_dump(), "flags": [flag for flag in Flag if flag in flags]}
+        if question.field:
+            fields[question.field] = option.id
+        if option.sets.age is not None:
+            fields["age"] = option.sets.age
+        return Situation.model_validate(fields)
 
     def _given(self, situation: Situation, answers: Answers) -> Given:
         flags = flag_bits(situation.flags)
@@ -181,6 +210,9 @@ class Wegwijzer:
             if given.five[index] is None and len(values) == 1:
                 situation = _with(situation, name, values.pop())
         return situation
+
+    def _settled(self, situation: Situation, parties: Counter[str]) -> bool:
+        return set(parties) == {decide_party(self._register, situation)}
 
     def _ask(
         self,

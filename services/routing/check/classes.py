@@ -6,7 +6,6 @@ no committee is competent. The tests compare it with the situations one by one.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -94,7 +93,7 @@ class Space:
         self._named: dict[tuple[int, ...], frozenset[str]] = {}
         self._converted = {(r, s.from_): s.to for s in register.standing for r in s.reporters}
         self._required = bits_of({f for o in register.organisations for f in o.requires_flags})
-        self._loket_flags = bits_of(
+        self.loket_flags = bits_of(
             {
                 flag
                 for o in register.organisations
@@ -114,7 +113,6 @@ class Space:
         """All classes with these answers."""
         kind = self.kind(base)
         lines = [line for rule, line in self._rules if can_hold(rule.match, base, kind)]
-        affiliations = self._affiliations(base, kind)
         apart = any(line.affiliation for line in lines) or any(
             entry_takes(o, base, kind) for o in self.committees
         )
@@ -123,22 +121,37 @@ class Space:
             for d in self._register.derived_flags
             if d.max_age_years is None and can_hold(d.match, base, kind)
         ]
-        ladder = self._ladder(base)
         merged: dict[object, Case] = {}
+        for asked, step, possible in self.tellings(base):
+            facts = _closed(asked | step.said | step.implied, derived)
+            held = [line for line in lines if not (line.needs & ~facts or line.forbids & facts)]
+            named = frozenset[str]().union(*(line.parties for line in held))
+            tried = frozenset(named.intersection(step.steps))
+            kept = facts & (self._required | self.loket_flags)
+            indices = tuple(line.index for line in held)
+            for affiliation in possible:
+                where = affiliation if apart else ""
+                case = Case(base, asked, step, affiliation, 1, kept, indices, tried)
+                _merge(merged, (indices, tried, kept, where), case)
+        return list(merged.values())
+
+    def tellings(self, base: Base) -> Iterator[tuple[int, Step, tuple[str, ...]]]:
+        """Every plausible set of facts with every step, and the affiliations that go with them."""
+        ladder = self._ladder(base)
+        affiliations = self._affiliations(base, self.kind(base))
         for flags in all_flag_sets(base):
             asked = bits_of(flags)
+            possible = _with(asked, affiliations)
             for step in _plausible_steps(ladder, base, asked):
-                facts = _closed(asked | step.said | step.implied, derived)
-                held = [line for line in lines if not (line.needs & ~facts or line.forbids & facts)]
-                named = frozenset[str]().union(*(line.parties for line in held))
-                tried = frozenset(named.intersection(step.steps))
-                kept = facts & (self._required | self._loket_flags)
-                indices = tuple(line.index for line in held)
-                for affiliation in _with(asked, affiliations):
-                    where = affiliation if apart else ""
-                    case = Case(base, asked, step, affiliation, 1, kept, indices, tried)
-                    _merge(merged, (indices, tried, kept, where), case)
-        return list(merged.values())
+                yield asked, step, possible
+
+    def until_the_desk(self, held: tuple[int, ...]) -> tuple[int, ...]:
+        """The rules up to the first that names the desk: it is always open, so none comes after."""
+        desk = self._register.desk
+        for place, index in enumerate(held):
+            if self._rules[index][0].primary == desk:
+                return held[: place + 1]
+        return held
 
     def named(self, held: tuple[int, ...]) -> frozenset[str]:
         """Every party that these rules can lead to, organisations and their loketten."""
@@ -178,9 +191,7 @@ class Space:
 
     @cached_property
     def _first_lines(self) -> tuple[Organisation, ...]:
-        return tuple(
-            o for o in self._register.organisations if o.implies_flags or o.loket_order
-        )
+        return tuple(o for o in self._register.organisations if o.implies_flags or o.loket_order)
 
     def _ladder(self, base: Base) -> list[Step]:
         """Nothing, each loket of the school, the lowest ones together, and whoever implies more."""

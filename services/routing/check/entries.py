@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cached_property
 
 from contracts.situation import Flag, Kind
-from services.routing.check.classes import BIT, Case, can_hold, entry_takes
+from services.routing.check.classes import BIT, Case, Space, bits_of, can_hold, entry_takes
 from services.routing.check.space import Base
 from services.routing.domain import Loket, Organisation, Register
 
@@ -23,12 +23,14 @@ class Entries:
         self._sets: dict[tuple[int, str], frozenset[str]] = {}
         self._lokets: frozenset[str] = frozenset()
         self._orders: tuple[bool, ...] = ()
+        self._profiles: dict[frozenset[str], tuple[object, int, bool]] = {}
 
     def ask(self, base: Base, kind: Kind) -> None:
         """From now on about these answers; `kind` is the kind after standing."""
         self._base = base
         self._takes = {o.id: entry_takes(o, base, kind) for o in self._register.organisations}
         self._sets = {}
+        self._profiles = {}
         self._lokets = frozenset(self._open_lokets(base, kind))
         self._orders = tuple(
             can_hold(line.match, base, kind)
@@ -68,11 +70,22 @@ class Entries:
             self._sets[key] = found
         return found
 
-    def profile(self, named: frozenset[str]) -> object:
-        """All of the answers that can matter for these parties, for comparing answers."""
-        assert self._base is not None
-        takes = frozenset(o for o in named if self._takes.get(o))
-        return takes, self._base.accused, self._lokets & named, self._orders
+    def profile(self, case: Case, space: Space) -> object:
+        """All that can matter for who is asked in turn: cases that agree in it have one chain."""
+        held = space.until_the_desk(case.held)
+        named = space.named(held)
+        known = self._profiles.get(named)
+        if known is None:
+            takes = frozenset(party for party in named if self._takes.get(party))
+            entries = [self.by_id[party] for party in takes]
+            asked = bits_of({flag for entry in entries for flag in entry.requires_flags})
+            affiliated = any(entry.requires_affiliation for entry in entries)
+            assert self._base is not None
+            same = (takes, self._base.accused, self._lokets & named, self._orders)
+            known = self._profiles[named] = (same, asked | space.loket_flags, affiliated)
+        same, asked, affiliated = known
+        where = case.affiliation if affiliated else ""
+        return held, case.tried, case.facts & asked, where, same
 
     @cached_property
     def _sendable(self) -> tuple[Organisation, ...]:

@@ -95,15 +95,18 @@ BASES_LEFT_OUT: tuple[LeftOut, ...] = (
     LeftOut(
         "placement-in-primary-school",
         "primary pupils have no placement at a company",
-        lambda b: b.sector in PRIMARY
-        and Accused.LEERBEDRIJF == b.accused
-        or (b.sector in PRIMARY and b.subject == Subject.STAGE_LEERBEDRIJF),
+        lambda b: (
+            (b.sector in PRIMARY and b.accused == Accused.LEERBEDRIJF)
+            or (b.sector in PRIMARY and b.subject == Subject.STAGE_LEERBEDRIJF)
+        ),
     ),
     LeftOut(
         "placement-without-a-trainee",
         "a primary pupil of a private school has no placement either",
-        lambda b: b.reporter == Reporter.LEERLING_PO
-        and (b.accused == Accused.LEERBEDRIJF or b.subject == Subject.STAGE_LEERBEDRIJF),
+        lambda b: (
+            b.reporter == Reporter.LEERLING_PO
+            and (b.accused == Accused.LEERBEDRIJF or b.subject == Subject.STAGE_LEERBEDRIJF)
+        ),
     ),
     LeftOut(
         "placement-by-people-outside",
@@ -114,28 +117,34 @@ BASES_LEFT_OUT: tuple[LeftOut, ...] = (
     LeftOut(
         "labour-dispute-of-others",
         "only staff has a labour dispute, and has it with the employer or somebody at work",
-        lambda b: b.subject == Subject.ARBEIDSCONFLICT
-        and (
-            b.reporter != Reporter.PERSONEEL
-            or b.accused in PEOPLE_OUTSIDE
-            or b.accused == Accused.LEERBEDRIJF
+        lambda b: (
+            b.subject == Subject.ARBEIDSCONFLICT
+            and (
+                b.reporter != Reporter.PERSONEEL
+                or b.accused in PEOPLE_OUTSIDE
+                or b.accused == Accused.LEERBEDRIJF
+            )
         ),
     ),
     LeftOut(
         "schools-matter-by-others",
         "admission, support, marks and the like are decided or given by the school, not by a"
         " pupil, a parent, an outsider or a company",
-        lambda b: b.subject in OF_THE_SCHOOL
-        and (b.accused in PEOPLE_OUTSIDE or b.accused == Accused.LEERBEDRIJF),
+        lambda b: (
+            b.subject in OF_THE_SCHOOL
+            and (b.accused in PEOPLE_OUTSIDE or b.accused == Accused.LEERBEDRIJF)
+        ),
     ),
     LeftOut(
         "home-violence-by-the-school",
         "violence at home is not done by a school, its head, its board, a company or somebody"
         " online",
-        lambda b: b.subject == Subject.HUISELIJK_GEWELD
-        and (
-            b.accused in SCHOOL_AUTHORITY
-            or b.accused in (Accused.LEERBEDRIJF, Accused.EXTERN_ONLINE)
+        lambda b: (
+            b.subject == Subject.HUISELIJK_GEWELD
+            and (
+                b.accused in SCHOOL_AUTHORITY
+                or b.accused in (Accused.LEERBEDRIJF, Accused.EXTERN_ONLINE)
+            )
         ),
     ),
     LeftOut(
@@ -147,9 +156,11 @@ BASES_LEFT_OUT: tuple[LeftOut, ...] = (
         "abuse-of-office-by-a-company",
         "what a placement company does wrong has the placement as its subject; only staff blows"
         " the whistle about it",
-        lambda b: b.subject == Subject.MISSTAND_INTEGRITEIT
-        and b.accused == Accused.LEERBEDRIJF
-        and b.reporter != Reporter.PERSONEEL,
+        lambda b: (
+            b.subject == Subject.MISSTAND_INTEGRITEIT
+            and b.accused == Accused.LEERBEDRIJF
+            and b.reporter != Reporter.PERSONEEL
+        ),
     ),
     LeftOut(
         "absence-after-compulsory-school",
@@ -160,22 +171,27 @@ BASES_LEFT_OUT: tuple[LeftOut, ...] = (
         "absence-by-outsiders",
         "a company or somebody online does not decide on attendance; what they do has a subject"
         " of its own",
-        lambda b: b.subject == Subject.THUISZITTEN_VERZUIM
-        and b.accused in (Accused.LEERBEDRIJF, Accused.EXTERN_ONLINE),
+        lambda b: (
+            b.subject == Subject.THUISZITTEN_VERZUIM
+            and b.accused in (Accused.LEERBEDRIJF, Accused.EXTERN_ONLINE)
+        ),
     ),
     LeftOut(
         "manners-of-somebody-online",
         "how somebody online behaves is bullying, violence or a threat, not a way of treatment",
-        lambda b: b.subject == Subject.COMMUNICATIE_BEJEGENING
-        and b.accused == Accused.EXTERN_ONLINE,
+        lambda b: (
+            b.subject == Subject.COMMUNICATIE_BEJEGENING and b.accused == Accused.EXTERN_ONLINE
+        ),
     ),
     LeftOut(
         "institutional-matter-by-a-child",
         "a primary pupil reports what happened to it, not fraud, admission or the handling of"
         " complaints",
-        lambda b: b.reporter == Reporter.LEERLING_PO
-        and b.subject
-        in (Subject.MISSTAND_INTEGRITEIT, Subject.TOELATING, Subject.KLACHTBEHANDELING),
+        lambda b: (
+            b.reporter == Reporter.LEERLING_PO
+            and b.subject
+            in (Subject.MISSTAND_INTEGRITEIT, Subject.TOELATING, Subject.KLACHTBEHANDELING)
+        ),
     ),
 )
 
@@ -222,51 +238,60 @@ FLAGS_LEFT_OUT: tuple[FlagLeftOut, ...] = (
     FlagLeftOut(
         Flag.WITHIN_TERM,
         "a term runs from a decision on admission, expulsion, support or marks",
-        lambda b: b.subject
-        not in (
-            Subject.TOELATING,
-            Subject.SCHORSING_VERWIJDERING,
-            Subject.PASSEND_ONDERWIJS,
-            Subject.EXAMEN_BEOORDELING,
+        lambda b: (
+            b.subject
+            not in (
+                Subject.TOELATING,
+                Subject.SCHORSING_VERWIJDERING,
+                Subject.PASSEND_ONDERWIJS,
+                Subject.EXAMEN_BEOORDELING,
+            )
         ),
     ),
     FlagLeftOut(
         Flag.FINDING_OVERDUE,
         "a committee gave a finding: only to who can complain, where there is a committee",
-        lambda b: b.reporter in WITHOUT_STANDING
-        or b.sector in (Sector.WO, Sector.PARTICULIER_B3)
-        or b.subject
-        in (
-            Subject.ARBEIDSCONFLICT,
-            Subject.HUISELIJK_GEWELD,
-            Subject.SUICIDALITEIT,
-            Subject.MISSTAND_INTEGRITEIT,
-        )
-        or b.accused == Accused.OUDER_THUIS,
+        lambda b: (
+            b.reporter in WITHOUT_STANDING
+            or b.sector in (Sector.WO, Sector.PARTICULIER_B3)
+            or b.subject
+            in (
+                Subject.ARBEIDSCONFLICT,
+                Subject.HUISELIJK_GEWELD,
+                Subject.SUICIDALITEIT,
+                Subject.MISSTAND_INTEGRITEIT,
+            )
+            or b.accused == Accused.OUDER_THUIS
+        ),
     ),
     FlagLeftOut(
         Flag.NO_LAWFUL_COMMITTEE,
         "the law asks a committee in po to mbo, and who can complain meets its absence",
-        lambda b: b.reporter in WITHOUT_STANDING
-        or b.sector in HIGHER
-        or b.sector == Sector.PARTICULIER_B3
-        or b.subject in (Subject.ARBEIDSCONFLICT, Subject.HUISELIJK_GEWELD, Subject.SUICIDALITEIT)
-        or b.accused == Accused.OUDER_THUIS,
+        lambda b: (
+            b.reporter in WITHOUT_STANDING
+            or b.sector in HIGHER
+            or b.sector == Sector.PARTICULIER_B3
+            or b.subject
+            in (Subject.ARBEIDSCONFLICT, Subject.HUISELIJK_GEWELD, Subject.SUICIDALITEIT)
+            or b.accused == Accused.OUDER_THUIS
+        ),
     ),
     FlagLeftOut(
         Flag.ENROLMENT_CONFLICT,
         "two institutions point at each other about somebody of one of the two",
-        lambda b: b.accused
-        in (Accused.OUDER_THUIS, Accused.EXTERN_ONLINE, Accused.LEERBEDRIJF, Accused.BESTUUR)
-        or b.subject
-        in (
-            Subject.HUISELIJK_GEWELD,
-            Subject.SUICIDALITEIT,
-            Subject.ARBEIDSCONFLICT,
-            Subject.MISSTAND_INTEGRITEIT,
-            Subject.TOELATING,
-        )
-        or b.reporter in (Reporter.PROFESSIONAL, Reporter.DERDE),
+        lambda b: (
+            b.accused
+            in (Accused.OUDER_THUIS, Accused.EXTERN_ONLINE, Accused.LEERBEDRIJF, Accused.BESTUUR)
+            or b.subject
+            in (
+                Subject.HUISELIJK_GEWELD,
+                Subject.SUICIDALITEIT,
+                Subject.ARBEIDSCONFLICT,
+                Subject.MISSTAND_INTEGRITEIT,
+                Subject.TOELATING,
+            )
+            or b.reporter in (Reporter.PROFESSIONAL, Reporter.DERDE)
+        ),
     ),
     FlagLeftOut(
         Flag.HOME_GT_4W,
@@ -282,10 +307,12 @@ FLAGS_LEFT_OUT: tuple[FlagLeftOut, ...] = (
         Flag.OUTSIDE_SCHOOL,
         "outside school is asked about what people do to each other; what the head, the board,"
         " the institution or the placement company does is school",
-        lambda b: (b.subject not in BETWEEN_PEOPLE and b.subject != Subject.OVERIG)
-        or b.accused in SCHOOL_AUTHORITY
-        or b.accused == Accused.LEERBEDRIJF
-        or b.subject == Subject.HUISELIJK_GEWELD,
+        lambda b: (
+            (b.subject not in BETWEEN_PEOPLE and b.subject != Subject.OVERIG)
+            or b.accused in SCHOOL_AUTHORITY
+            or b.accused == Accused.LEERBEDRIJF
+            or b.subject == Subject.HUISELIJK_GEWELD
+        ),
     ),
 )
 

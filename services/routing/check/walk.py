@@ -1,5 +1,6 @@
 """The walk over all plausible situations: what is proved of each decision, and what is counted."""
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,6 +18,7 @@ from services.routing.rules import CompiledRegister, compile_register, decide
 CHUNK = 250
 # Longer than any list of parties: a chain that is not at the desk by then never gets there.
 CHAIN_MAX = 90
+DIGEST_RANGE = 1 << 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Tally:
     beside: set[tuple[str, str]] = field(default_factory=set)
     terms: set[str] = field(default_factory=set)
     longest_chain: int = 0
+    digest: int = 0
 
     def fail(self, failure: Failure, weight: int) -> None:
         """Keeps the smallest counterexample per kind of failure, and counts the rest."""
@@ -76,6 +79,7 @@ class Tally:
         self.beside |= other.beside
         self.terms |= other.terms
         self.longest_chain = max(self.longest_chain, other.longest_chain)
+        self.digest = (self.digest + other.digest) % DIGEST_RANGE
 
 
 _COUNTERS = (
@@ -109,11 +113,14 @@ class Walker:
             self._entries.ask(base, self._space.kind(base))
             cases = self._space.of(base)
             tally.classes += len(cases)
+            parties: Counter[tuple[str, tuple[str, ...]]] = Counter()
             for case in cases:
-                self._one(case, tally)
+                parties[self._one(case, tally)] += case.weight
+            tally.digest = (tally.digest + digest_of(base, parties)) % DIGEST_RANGE
         return tally
 
-    def _one(self, case: Case, tally: Tally) -> None:
+    def _one(self, case: Case, tally: Tally) -> tuple[str, tuple[str, ...]]:
+        """Proves and counts one class; gives who gets the case, and who stands next to it."""
         situation = case.situation
         decision = self._decide(situation, frozenset(), tally)
         weight = case.weight
@@ -132,11 +139,12 @@ class Walker:
             tally.desk[case.base, decision.rule] += weight
             if decision.rule == self._last_rule:
                 tally.fail(Failure("gap", case, decision.primary, "no rule has a party"), weight)
-            return
+            return decision.party, decision.also
         for failure in self._faults(case, decision, ()):
             tally.fail(failure, weight)
         if self._chains and self._is_new(case):
             self._chain(case, situation, decision, tally)
+        return decision.party, decision.also
 
     def _decide(self, situation: Situation, excluded: frozenset[str], tally: Tally) -> Decision:
         tally.decisions += 1
@@ -144,8 +152,7 @@ class Walker:
 
     def _is_new(self, case: Case) -> bool:
         """Whether no earlier chain went along the same parties under the same conditions."""
-        profile = self._entries.profile(self._space.named(case.held))
-        key = (case.held, case.tried, case.facts, case.affiliation, profile)
+        key = self._entries.profile(case, self._space)
         if key in self._seen:
             return False
         self._seen.add(key)
@@ -192,6 +199,13 @@ class Walker:
             for failure in self._faults(case, decision, excluded):
                 tally.fail(failure, 1)
         tally.longest_chain = max(tally.longest_chain, len(excluded))
+
+
+def digest_of(base: Base, parties: Counter[tuple[str, tuple[str, ...]]]) -> int:
+    """A number for who gets the cases with these answers; it changes when one of them changes."""
+    lines = sorted(f"{party} {also} {weight}" for (party, also), weight in parties.items())
+    text = "\n".join((*map(str, base), *lines))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 _walker: Walker | None = None

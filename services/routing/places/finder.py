@@ -7,7 +7,7 @@ from heapq import nsmallest
 
 from services.routing.places.index import WordIndex
 from services.routing.places.schools import School
-from services.routing.places.words import Words, plain, words_of
+from services.routing.places.words import Words, also_written, plain, words_of
 
 QUERY_LENGTH_MAX = 80
 QUERY_WORDS_MAX = 8
@@ -169,10 +169,10 @@ def _fields(
     schools: Sequence[School], names: Sequence[Words], boards: Mapping[str, str]
 ) -> tuple[tuple[str, WordIndex], ...]:
     written = {school.place for school in schools} | {s.municipality.name for s in schools}
-    towns = {town: words_of(town).tokens for town in written}
+    towns = {town: _town_spellings(words_of(town).tokens) for town in written}
     of_board = {number: words_of(name).tokens for number, name in boards.items()}
     return (
-        ("name", WordIndex((at, _with_joined(words.tokens)) for at, words in enumerate(names))),
+        ("name", WordIndex((at, _spellings(words.tokens)) for at, words in enumerate(names))),
         ("place", WordIndex((at, towns[s.place]) for at, s in enumerate(schools))),
         (
             "municipality",
@@ -185,6 +185,11 @@ def _fields(
     )
 
 
-def _with_joined(tokens: tuple[str, ...]) -> tuple[str, ...]:
+def _spellings(tokens: tuple[str, ...]) -> tuple[str, ...]:
     """`Eben Haezer` is found as `ebenhaezer` too."""
-    return (*tokens, "".join(tokens)) if len(tokens) > 1 else tokens
+    joined = ("".join(tokens),) if len(tokens) > 1 else ()
+    return (*tokens, *joined, *also_written(tokens))
+
+
+def _town_spellings(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    return (*tokens, *also_written(tokens))

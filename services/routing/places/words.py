@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 _APOSTROPHES = re.compile("['\u2018\u2019`\u00b4]")
@@ -67,7 +68,8 @@ def plain(text: str) -> str:
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text)
         text = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return _APOSTROPHES.sub(" ", text.lower())
+    # A few schools write `P@rk`.
+    return _APOSTROPHES.sub(" ", text.lower()).replace("@", "a")
 
 
 def words_of(text: str) -> Words:
@@ -101,6 +103,15 @@ def _stem(word: str, kinds: set[str]) -> str:
                 kinds.add("basis")
             return word[: -len(ending)]
     return word
+
+
+def also_written(tokens: Iterable[str]) -> Iterator[str]:
+    """`wijzer` is written as `wyzer` too, and the other way round."""
+    for token in tokens:
+        if "ij" in token:
+            yield token.replace("ij", "y")
+        elif "y" in token:
+            yield token.replace("y", "ij")
 
 
 _SMALL = frozenset(

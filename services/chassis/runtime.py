@@ -34,6 +34,8 @@ from services.chassis.telemetry import Tracing, logger
 
 Background = Callable[[], Awaitable[None]]
 _BROKER_RETRY_SECONDS = 1.0
+# How late a consumer sees a new topic: of a new partner, or all of them after a wiped broker.
+_METADATA_MS_MAX = 5_000
 # Batches make many values that die at once and hardly any cycles.
 _GC_THRESHOLDS = (50_000, 20, 100)
 
@@ -136,6 +138,7 @@ class Runtime:
                 self.settings.kafka_bootstrap,
                 client_id=f"meldpunt-{self.service}-{self.settings.instance}",
                 allow_auto_create_topics=False,
+                metadata_max_age_ms=_METADATA_MS_MAX,
                 acks="all",
                 enable_idempotence=True,
                 apply_types=False,

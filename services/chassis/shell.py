@@ -50,11 +50,14 @@ class Shell:
                 app = self._hot_routes.get((scope["method"], scope["path"]), self._app)
                 await app(scope, exchange.receive, exchange.send)
         except Exception as error:
-            # Beyond this layer nobody would add our headers, and a stack trace could quote input.
-            self._log.error("request_defect", error=type(error).__name__, route=_route(scope))
-            if exchange.status is not None:
-                raise
-            await exchange.answer(_DEFECT)
+            # A route takes a body over the limit for a client that has gone; that is no defect.
+            if not exchange.too_large:
+                # Beyond this layer nobody would add our headers, and a stack trace could quote
+                # input.
+                self._log.error("request_defect", error=type(error).__name__, route=_route(scope))
+                if exchange.status is not None:
+                    raise
+                await exchange.answer(_DEFECT)
         if exchange.too_large and exchange.status is None:
             await exchange.answer(too_large(self._bytes_max))
         self._statuses[(exchange.status or 500) // 100].inc()

@@ -14,8 +14,8 @@ from typing import NoReturn
 
 DEBUG_VARIABLE = "MELDPUNT_DEBUG"
 EXIT_INTERRUPTED = 130
-AUDIT_URL_VARIABLE = "MELDPUNT_AUDIT_URL"
-AUDIT_TOKEN_VARIABLE = "MELDPUNT_AUDIT_TOKEN"  # noqa: S105 - the name of a variable.
+# Commands of a service that speak to it: which service they ask, and as which role.
+ASKING = {"audit": ("audit", "auditor"), "register": ("routing", "operator")}
 # Where each command is, in the order in which `meldpunt --help` shows them; what is not installed
 # is left out. Only the module of the given command is loaded, which starts three times faster.
 GROUPS = {
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # `kill` on a command must also end what it started.
         signal.signal(signal.SIGTERM, _interrupt)
     given = sys.argv[1:] if arguments is None else list(arguments)
-    if given[:1] == ["audit"]:
-        _know_local_audit()
+    if given and given[0] in ASKING:
+        _know_local(*ASKING[given[0]])
     options = _parser(given).parse_args(given)
     try:
         return int(options.run(options))
@@ -70,15 +70,19 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _know_local_audit() -> None:
-    """Let `audit` find the stack of the data folder, or else of the demo, when nothing is said."""
+def _know_local(service: str, role: str) -> None:
+    """Let a command find the stack of the data folder, or else of the demo, when nothing is said.
+
+    It reads `MELDPUNT_<SERVICE>_URL` and `MELDPUNT_<SERVICE>_TOKEN`.
+    """
     from deploy.client import ServiceError, address, token
     from deploy.commands.base import data_root
 
     for folder in (data_root(), data_root() / "demo"):
         with contextlib.suppress(ServiceError):
-            os.environ.setdefault(AUDIT_URL_VARIABLE, address("audit", folder))
-            os.environ.setdefault(AUDIT_TOKEN_VARIABLE, token("auditor", folder))
+            variable = f"MELDPUNT_{service.upper()}"
+            os.environ.setdefault(f"{variable}_URL", address(service, folder))
+            os.environ.setdefault(f"{variable}_TOKEN", token(role, folder))
             return
 
 

@@ -26,6 +26,8 @@ BATCH_MAX = 200
 # Your own database would remember what was handled; memory is enough where a repeat is harmless.
 SEEN_MAX = 20_000
 RETRY_SECONDS = 1.0
+# How late a topic is seen that was made anew; with the default it takes five minutes.
+METADATA_MS_MAX = 5_000
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class KafkaPartner:
                 group_id=f"partner-{self._organisation}",
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
+                metadata_max_age_ms=METADATA_MS_MAX,
             )
             try:
                 await consumer.start()

@@ -74,6 +74,7 @@ class Processor:
         database: Database,
         catalogue: Catalogue,
         handler: Handler,
+        reads: Callable[[str], bool],
         metrics: Metrics,
         tracing: Tracing,
         log: Logger,
@@ -89,6 +90,7 @@ class Processor:
         self._database = database
         self._catalogue = catalogue
         self._handler = handler
+        self._reads = reads
         self._metrics = metrics
         self._tracing = tracing
         self._log = log
@@ -110,12 +112,16 @@ class Processor:
     async def redrive(self, parked_id: UUID) -> int:
         """Try a parked event again, and after it the ones behind it; gives how many succeeded.
 
-        Raises Rejected, with the problem, when the first of them still cannot be handled.
+        Gives 0 for an event of a topic that is not read here. Raises Rejected, with the problem,
+        when the first of them still cannot be handled.
         """
         done = 0
         works: list[Work] = []
         async with self._database.transaction() as connection:
             for row in await parked.next_of(connection, parked_id):
+                if not self._reads(row.record.topic):
+                    # Another subscription of this service parked it.
+                    return 0
                 item = self._read(row.record)
                 if isinstance(item, Unfit):
                     if done:

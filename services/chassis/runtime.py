@@ -7,6 +7,7 @@
 import asyncio
 import contextlib
 import gc
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
@@ -106,6 +107,7 @@ class Runtime:
             database=self.database,
             catalogue=catalogue,
             handler=handler,
+            reads=lambda topic: topic in topics or bool(pattern and re.match(pattern, topic)),
             metrics=self.metrics,
             tracing=self.tracing,
             log=self.log,

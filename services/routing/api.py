@@ -13,15 +13,16 @@ from services.chassis.runtime import Runtime
 from services.routing import store
 from services.routing.activation import Registers
 from services.routing.answers import answer, deciding
-from services.routing.chain import chain_text
+from services.routing.chain import chain_text, told
 from services.routing.explain import explain_line
+from services.routing.questions import Questions
 from services.routing.reproduction import reproduce
 from services.routing.views import DecisionsView, DecisionView, PreviewView
 
 EXCLUDED_MAX = 60
 
 
-def router(registers: Registers) -> APIRouter:
+def router(registers: Registers, questions: Questions) -> APIRouter:
     """Routes that read; nothing here changes a decision."""
     routes = APIRouter(tags=["routing"])
     reader = Requires(Scope.DESK, Scope.AUDITOR)
@@ -40,11 +41,12 @@ def router(registers: Registers) -> APIRouter:
             if not decisions:
                 raise Problem(404, "unknown-case", "Routing knows no case with this id (yet).")
             found = await reproduce(connection, registers, decisions)
+        now = runtime.clock()
         return DecisionsView(
             case_id=case_id,
             first_received_at=decisions[0].received_at,
-            text=chain_text(decisions),
-            decisions=[DecisionView.of(item) for item in found],
+            text=chain_text(questions, found),
+            decisions=[DecisionView.of(item, told(questions, item, now)) for item in found],
         )
 
     @routes.post("/decision-previews", operation_id="previewDecision")

@@ -15,6 +15,7 @@ from services.routing.handlers import Handler
 from services.routing.places import api as places_api
 from services.routing.places.affiliations import committees_of
 from services.routing.places.load import load_directory
+from services.routing.proofs import prover
 from services.routing.questions import load_questions
 from services.routing.register import load_register
 from services.routing.rules import compile_register
@@ -24,12 +25,17 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 PREPARE_SECONDS = 1.0
 
 
-def build(settings: RoutingSettings, check: Checker = lambda _: ()) -> FastAPI:
-    """Routing as an application; raises RegisterInvalid when the register may not be used."""
+def build(settings: RoutingSettings, check: Checker | None = None) -> FastAPI:
+    """Routing as an application; raises RegisterInvalid when the register may not be used.
+
+    `check` stands in for the proofs that a register must pass before it is activated.
+    """
     shipped = compile_register(load_register(settings.register_file))
     registers = Registers(shipped)
     runtime = Runtime("routing", topics.ROUTING, settings)
-    guides = wegwijzer_api.Guides(load_questions())
+    questions = load_questions()
+    guides = wegwijzer_api.Guides(questions)
+    prove = prover(questions, settings.check_processes) if check is None else check
     places = load_directory(committees_of(shipped.register), runtime.clock().date())
 
     async def activate_first() -> None:
@@ -60,8 +66,8 @@ def build(settings: RoutingSettings, check: Checker = lambda _: ()) -> FastAPI:
         title="Meldpunt routing",
         description="Assigns the competent organisation from the register and explains why.",
         routers=[
-            api.router(registers),
-            register_api.router(registers, check, settings.replay_seconds_max),
+            api.router(registers, questions),
+            register_api.router(registers, prove, settings.replay_seconds_max),
             closure_api.router(registers),
             wegwijzer_api.router(registers, guides),
             places_api.router(places),

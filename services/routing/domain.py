@@ -283,7 +283,8 @@ class Register(_Part):
     as_of: str
     enums: dict[str, tuple[str, ...]]
     desk: OrganisationId
-    accused_parties: dict[KnownAccused, tuple[PartyRef, ...]]
+    # Registers of before this field have none; the check asks for it.
+    accused_parties: dict[KnownAccused, tuple[PartyRef, ...]] = Field(default_factory=dict)
     handling_terms: dict[Urgency, HandlingTerm]
     urgency_floor: tuple[UrgencyFloor, ...]
     derived_flags: tuple[DerivedFlag, ...]

@@ -41,8 +41,8 @@ def explain_chain(
 ) -> Chain:
     """The chain: per decision its moment, itself, and why the party before it fell out (coded).
 
-    The codes are those of a decline (`capacity`, `not-competent` ...) or any other id; those without
-    words are told as "could not take the case". Raises ValueError when a party returns.
+    The codes are those of a decline (`capacity`, `not-competent` ...) or any other id; one that
+    has no words is told as "could not take the case". Raises ValueError when a party returns.
     """
     links: list[ChainLink] = []
     for number, (moment, decision, dropped) in enumerate(decisions, 1):

@@ -32,11 +32,14 @@ Deciding = Callable[[Situation, frozenset[str]], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A case to decide on, its situation, and who may not get it because of what went before."""
+    """A case to decide on, its situation, who may not get it because of what went before,
+    and why it is decided on again, if it is.
+    """
 
     case: CaseRow
     situation: Situation
     excluded: frozenset[str]
+    reason: str | None = None
 
 
 class Handler:
@@ -69,7 +72,7 @@ class Handler:
             excluded = asked.excluded | in_force.closed
             found = decide(deciding(asked.situation), excluded)
             event = _assigned(asked, found, now)
-            decisions.append(self._row(event, found, in_force.closed - asked.excluded))
+            decisions.append(self._row(event, asked, found, in_force.closed))
             documents[found.digest] = found.document
             outgoing.append(
                 Outgoing(event, case.case_id, topics.ROUTING, self._source, item.traceparent)
@@ -86,7 +89,9 @@ class Handler:
             self._answers = (register.hash, lru_cache(ANSWERS_MAX)(partial(answer, register)))
         return self._answers[1]
 
-    def _row(self, event: CaseAssigned, found: Answer, closed: frozenset[str]) -> DecisionRow:
+    def _row(
+        self, event: CaseAssigned, asked: Asked, found: Answer, closed: frozenset[str]
+    ) -> DecisionRow:
         return DecisionRow(
             case_id=event.case_id,
             number=event.number,
@@ -96,8 +101,9 @@ class Handler:
             explanation=found.digest,
             register_hash=event.register_hash,
             decided_at=event.decided_at,
-            closed=_listed(closed),
+            closed=_listed(closed - asked.excluded),
             engine=self._engine,
+            reason=asked.reason,
         )
 
 
@@ -155,16 +161,16 @@ def _asked(event: object, cases: dict[UUID, CaseRow]) -> Asked | None:
             if known.decisions + 1 != event.decision_number:
                 # It asks to replace a decision that was replaced since: the newer one stands.
                 return None
-            return _again(known, event.excluded)
+            return _again(known, event)
         case _:
             return None
 
 
-def _again(known: CaseRow, excluded: tuple[str, ...]) -> Asked:
+def _again(known: CaseRow, event: RedecisionRequested) -> Asked:
     # Never a loop: who was excluded before stays so, whatever this request names.
-    every = frozenset(excluded).union(orjson.loads(known.excluded))
+    every = frozenset(event.excluded).union(orjson.loads(known.excluded))
     case = replace(known, decisions=known.decisions + 1, excluded=_listed(every))
-    return Asked(case, Situation.model_validate_json(known.situation), every)
+    return Asked(case, Situation.model_validate_json(known.situation), every, event.reason)
 
 
 def _new_case(event: ReportReceived) -> CaseRow:

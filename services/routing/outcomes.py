@@ -172,17 +172,36 @@ class OutcomeSpace:
         return found
 
 
-def facets(classes: Iterable[Outcomes], affiliations: Iterable[str]) -> Iterator[Facet]:
-    """Every set of further answers that one of these classes tells apart."""
+class Told(NamedTuple):
+    """The further answers that were given, as in `Facet`; None is not answered."""
+
+    steps: int | None = None
+    facts: int | None = None
+    affiliation: str | None = None
+    young: bool | None = None
+
+
+NOTHING_TOLD = Told()
+
+
+def facets(
+    classes: Iterable[Outcomes], affiliations: Iterable[str], told: Told = NOTHING_TOLD
+) -> Iterator[Facet]:
+    """Every set of further answers with `told` in it that one of these classes tells apart."""
     classes = tuple(classes)
-    steps = STEPS if any(c.steps for c in classes) else (0,)
-    boards = affiliations if any(c.affiliation for c in classes) else (UNKNOWN,)
-    ages = (True, False) if any(c.young for c in classes) else (False,)
     relevant = 0
     for one in classes:
         relevant |= one.relevant
-    for step, facts, board, age in product(steps, subsets(relevant), boards, ages):
-        yield Facet(step, facts, board, age)
+    steps = STEPS if any(c.steps for c in classes) else (0,)
+    boards = affiliations if any(c.affiliation for c in classes) else (UNKNOWN,)
+    ages = (True, False) if any(c.young for c in classes) else (False,)
+    ways = product(
+        steps if told.steps is None else (told.steps,),
+        subsets(relevant) if told.facts is None else (told.facts,),
+        boards if told.affiliation is None else (told.affiliation,),
+        ages if told.young is None else (told.young,),
+    )
+    return (Facet(*way) for way in ways)
 
 
 def subsets(bits: int) -> Iterator[int]:

@@ -11,7 +11,9 @@ from contracts.situation import Situation
 from services.chassis.db import Connection
 from services.routing.activation import Registers, Unreadable
 from services.routing.answers import answer, deciding, digest_of
+from services.routing.domain import Decision
 from services.routing.engine import engine_version
+from services.routing.rules import CompiledRegister
 from services.routing.store import MadeDecision
 
 
@@ -24,10 +26,20 @@ class Difference(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Fresh:
+    """A decision that was made again: by which register, on which situation, what came out."""
+
+    register: CompiledRegister
+    situation: Situation
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
 class Reproduced:
-    """A stored decision, and the difference with the one that is made of it now, if any."""
+    """A stored decision; `fresh` when it came out the same, else the `difference`."""
 
     made: MadeDecision
+    fresh: Fresh | None
     difference: Difference | None
 
 
@@ -35,26 +47,24 @@ async def reproduce(
     connection: Connection, registers: Registers, decisions: Sequence[MadeDecision]
 ) -> list[Reproduced]:
     """Make decisions again from their register, situation and exclusions, and compare SHA-256."""
-    return [Reproduced(made, await _difference(connection, registers, made)) for made in decisions]
+    return [await _again(connection, registers, made) for made in decisions]
 
 
-async def _difference(
-    connection: Connection, registers: Registers, made: MadeDecision
-) -> Difference | None:
+async def _again(connection: Connection, registers: Registers, made: MadeDecision) -> Reproduced:
     row = made.row
     if digest_of(made.explanation) != row.explanation:
-        return Difference.ALTERED
+        return Reproduced(made, None, Difference.ALTERED)
     try:
         register = await registers.of(connection, row.register_hash)
-        situation = deciding(Situation.model_validate_json(made.situation))
+        situation = Situation.model_validate_json(made.situation)
     except Unreadable:
-        return Difference.REGISTER_UNREADABLE
+        return Reproduced(made, None, Difference.REGISTER_UNREADABLE)
     except ValidationError:
-        return _blame(made)
-    fresh = answer(register, situation, frozenset(orjson.loads(row.excluded)))
-    if (fresh.digest, fresh.decision.primary) == (row.explanation, row.organisation):
-        return None
-    return _blame(made)
+        return Reproduced(made, None, _blame(made))
+    found = answer(register, deciding(situation), frozenset(orjson.loads(row.excluded)))
+    if (found.digest, found.decision.primary) != (row.explanation, row.organisation):
+        return Reproduced(made, None, _blame(made))
+    return Reproduced(made, Fresh(register, situation, found.decision), None)
 
 
 def _blame(made: MadeDecision) -> Difference:

@@ -22,6 +22,8 @@ class RoutingSettings(ServiceSettings):
     request_bytes_max: Annotated[int, Field(gt=0)] = 2_000_000
     register_file: Path | None = None
     activate_shipped_register: bool | None = None
+    # With one process the proofs would run inside the service and hold up its reports.
+    check_processes: Annotated[int, Field(ge=2, le=32)] = 2
     replay_seconds_max: Annotated[float, Field(gt=0, le=300)] = 20.0
 
     @property

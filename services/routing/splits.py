@@ -5,16 +5,18 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 
 from contracts.situation import Reporter
 from services.routing.compiled import FIELDS
-from services.routing.outcomes import YOUNG, Facet, Outcomes, Row, facets
+from services.routing.outcomes import YOUNG, Facet, Outcomes, Row, Told, facets
 
 CLASSES_KEPT = 50_000
 # While more classes than this are open, only the five main questions are worth weighing.
 CLASSES_MAX = 400
 FACETS = ("steps", "facts", "affiliation", "age")
 _NEVER = math.inf
+_OUTCOMES = attrgetter("outcomes")
 # A class of situations with the answers on steps, facts, committee and age.
 Key = tuple[Outcomes, int | None, int | None, str | None, bool | None]
 
@@ -38,15 +40,6 @@ class Given:
         """The facts that were told."""
         return (self.facts or 0) | (YOUNG if self.young else 0)
 
-    def onto(self, facet: Facet) -> Facet:
-        """The facet with what was answered in place of what it supposes."""
-        return Facet(
-            facet.steps if self.steps is None else self.steps,
-            facet.facts if self.facts is None else self.facts,
-            facet.affiliation if self.affiliation is None else self.affiliation,
-            facet.young if self.young is None else self.young,
-        )
-
     def young_for(self, row: Row) -> bool | None:
         """A primary pupil of unknown age counts as under twelve."""
         if self.age_unknown:
@@ -59,7 +52,7 @@ class _Open:
     """What one class can still lead to, each way with equal weight, and which answers decide it."""
 
     ways: tuple[tuple[Facet, str], ...]
-    parties: Counter[str]
+    shares: dict[str, float]
     matters: frozenset[str]
     fits: bool
 
@@ -74,14 +67,14 @@ class Splits:
 
     def fitting(self, rows: list[Row], given: Given) -> list[Row]:
         """The rows in which the further answers can be given together; all, when none is left."""
-        return [row for row in rows if self._open(*self._key(row, given)).fits] or rows
+        fits = {key[0] for key in self._classes(rows, given) if self._open(*key).fits}
+        return [row for row in rows if row.outcomes in fits] or rows
 
-    def parties(self, rows: list[Row], given: Given) -> Counter[str]:
+    def parties(self, rows: list[Row], given: Given) -> frozenset[str]:
         """Every party that can still become the primary one."""
-        found: Counter[str] = Counter()
-        for key in self._classes(rows, given):
-            found.update(self._open(*key).parties)
-        return found
+        return frozenset[str]().union(
+            *(self._open(*key).shares for key in self._classes(rows, given))
+        )
 
     def uncertainty(self, question: str, rows: list[Row], given: Given) -> float:
         """The bits of doubt about the party that are expected to be left after this question."""
@@ -96,7 +89,7 @@ class Splits:
         left = 0.0
         for fitting in by_answer.values():
             classes = self._classes(fitting, given)
-            mixed = _mixed((self._open(*key).parties, n) for key, n in classes.items())
+            mixed = _mixed((self._open(*key).shares, n) for key, n in classes.items())
             left += len(fitting) / len(rows) * _doubt(mixed)
         return left
 
@@ -115,16 +108,13 @@ class Splits:
         return any(self._differ(tuple(classes), given) for classes in together)
 
     def _differ(self, classes: tuple[tuple[Outcomes, bool | None], ...], given: Given) -> bool:
-        ways = {
-            given.onto(facet)
-            for facet in facets((outcomes for outcomes, _ in classes), self._affiliations)
-        }
-        for facet in ways:
+        told = Told(given.steps, given.facts, given.affiliation, given.young)
+        for facet in facets((outcomes for outcomes, _ in classes), self._affiliations, told):
             parties = set()
             for outcomes, young in classes:
-                told = facet if young is None else facet._replace(young=young)
-                if outcomes.plausible(told):
-                    parties.add(outcomes.party(told))
+                way = facet if young is None else facet._replace(young=young)
+                if outcomes.plausible(way):
+                    parties.add(outcomes.party(way))
             if len(parties) > 1:
                 return True
         return False
@@ -140,7 +130,11 @@ class Splits:
         )
 
     def _classes(self, rows: list[Row], given: Given) -> Counter[Key]:
-        return Counter(self._key(row, given) for row in rows)
+        if given.age_unknown:
+            return Counter(self._key(row, given) for row in rows)
+        told = (given.steps, given.facts, given.affiliation, given.young)
+        alike = Counter(map(_OUTCOMES, rows))
+        return Counter({(outcomes, *told): n for outcomes, n in alike.items()})
 
     def _find(
         self,
@@ -165,7 +159,9 @@ class Splits:
         plausible = [way for way in fitting if outcomes.plausible(way[0])]
         ways = plausible or fitting
         open_ = frozenset(name for index, name in enumerate(FACETS) if _depends(ways, index))
-        return _Open(tuple(ways), Counter(party for _, party in ways), open_, bool(plausible))
+        return _Open(
+            tuple(ways), _shares(Counter(party for _, party in ways)), open_, bool(plausible)
+        )
 
     def _after_facet(self, question: str, classes: Counter[Key]) -> float:
         if len(classes) > CLASSES_MAX:
@@ -182,9 +178,9 @@ class Splits:
         return left
 
     @staticmethod
-    def _under(one: _Open, index: int, answer: object) -> Counter[str]:
+    def _under(one: _Open, index: int, answer: object) -> dict[str, float]:
         fitting = Counter(party for facet, party in one.ways if facet[index] == answer)
-        return fitting or one.parties
+        return _shares(fitting) if fitting else one.shares
 
 
 def _agrees(
@@ -212,13 +208,17 @@ def _depends(ways: list[tuple[Facet, str]], index: int) -> bool:
     return False
 
 
-def _mixed(parts: Iterable[tuple[Counter[str], int]]) -> dict[str, float]:
+def _shares(ways: Counter[str]) -> dict[str, float]:
+    total = ways.total()
+    return {party: n / total for party, n in ways.items()}
+
+
+def _mixed(parts: Iterable[tuple[dict[str, float], int]]) -> dict[str, float]:
     """The parties of several classes together, each class with its own weight."""
     mixed: dict[str, float] = defaultdict(float)
-    for parties, weight in parts:
-        share = weight / parties.total()
-        for party, ways in parties.items():
-            mixed[party] += ways * share
+    for shares, weight in parts:
+        for party, share in shares.items():
+            mixed[party] += share * weight
     return mixed
 
 

@@ -32,7 +32,8 @@ class DecisionRow:
     """One decision; `excluded` and `closed` are JSON documents, `explanation` the SHA-256 of one.
 
     `engine` is None where the decision is older than the note of what code decided; `situation`
-    where it was made on the facts of the report.
+    where it was made on the facts of the report. `reason` is the code of why the decision before it
+    was replaced.
     """
 
     case_id: UUID
@@ -45,6 +46,7 @@ class DecisionRow:
     decided_at: datetime
     closed: str
     engine: str | None
+    reason: str | None
     situation: str | None = None
 
 
@@ -109,10 +111,11 @@ async def insert_decisions(connection: Connection, decisions: Sequence[DecisionR
     await connection.execute(
         """
         INSERT INTO decision (case_id, number, decision_id, organisation, excluded, explanation,
-                              register_hash, decided_at, closed, engine, situation)
+                              register_hash, decided_at, closed, engine, situation,
+                              reason)
         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[],
                              $6::bytea[], $7::text[], $8::timestamptz[], $9::text[], $10::text[],
-                             $11::text[])
+                             $11::text[], $12::text[])
         """,
         [d.case_id for d in decisions],
         [d.number for d in decisions],
@@ -125,6 +128,7 @@ async def insert_decisions(connection: Connection, decisions: Sequence[DecisionR
         [d.closed for d in decisions],
         [d.engine for d in decisions],
         [d.situation for d in decisions],
+        [d.reason for d in decisions],
     )
 
 
@@ -144,7 +148,7 @@ async def decisions_of(connection: Connection, case_id: UUID) -> list[MadeDecisi
     rows = await connection.fetch(
         """
         SELECT d.case_id, d.number, d.decision_id, d.organisation, d.excluded, d.explanation,
-               d.register_hash, d.decided_at, d.closed, d.engine, d.situation,
+               d.register_hash, d.decided_at, d.closed, d.engine, d.situation, d.reason,
                c.received_at, coalesce(d.situation, c.situation) AS decided_on, e.document
         FROM decision d JOIN explanation e ON e.sha256 = d.explanation
         JOIN routed_case c USING (case_id)

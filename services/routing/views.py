@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from pydantic.alias_generators import to_camel
 
 from contracts.reference import case_reference
+from services.routing.chain import Told
 from services.routing.domain import Organisation
 from services.routing.register_store import Activation, Closure
 from services.routing.replay import ASPECTS, Replayed
@@ -24,7 +25,9 @@ class _View(BaseModel):
 class DecisionView(_View):
     """One decision of a case; `explanation` names what matched and who else was weighed.
 
-    `excluded` are all who were left out, `closed` those of them that were closed at that moment.
+    `reason` is the code of why the one before it was replaced. `citizen` and `auditor` tell the
+    decision to the reporter and to the auditor, `desk` to the desk; they are null where it is not
+    reproduced. `excluded` are all who were left out, `closed` those of them that were closed at that moment.
     `reproduced`: made again from the stored register, situation and exclusions, it has the same
     SHA-256; where not, `difference` tells why: other code, a register that this release cannot
     read, or a record that was altered.
@@ -40,12 +43,16 @@ class DecisionView(_View):
     register_hash: str
     decided_at: datetime
     engine: str | None
+    reason: str | None
     reproduced: bool
     difference: Difference | None
+    citizen: str | None
+    desk: str | None
+    auditor: dict[str, Any] | None
 
     @classmethod
-    def of(cls, found: Reproduced) -> Self:
-        """A decision that was made again."""
+    def of(cls, found: Reproduced, told: Told | None) -> Self:
+        """A decision that was made again, and how it is told."""
         row = found.made.row
         explanation = orjson.loads(found.made.explanation)
         return cls(
@@ -59,8 +66,12 @@ class DecisionView(_View):
             register_hash=row.register_hash,
             decided_at=row.decided_at,
             engine=row.engine,
+            reason=row.reason,
             reproduced=found.difference is None,
             difference=found.difference,
+            citizen=told.citizen if told else None,
+            desk=told.desk if told else None,
+            auditor=told.auditor if told else None,
         )
 
 

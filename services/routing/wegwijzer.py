@@ -5,7 +5,6 @@ was never asked for cannot change the party, because every plausible set of furt
 tried out (`outcomes.py`). Danger is asked first; help lines are there at every step.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -62,10 +61,21 @@ class Wegwijzer:
         self._step = lru_cache(STEPS_KEPT)(self._find)
 
     def warm(self) -> None:
-        """Try out all outcomes now (a second or two) instead of at the first question."""
-        self._step(())
+        """Try out all outcomes now (some seconds) instead of at the first question that needs them.
+
+        Afterwards a step takes milliseconds. What is kept lives as long as the register: a service
+        that does this at its start can take it out of the garbage collector's sight (`gc.freeze`).
+        """
+        for name in (None, "sector", "reporter", "kind", "subject"):
+            five = tuple(UNKNOWN if field == name else None for field in FIELDS)
+            given = Given(five, None, None, None, None, age_unknown=False)
+            self._splits.parties(self._space.rows(five), given)
         for option in self._first.options:
-            self._step(((self._first.id, (option.id,)),))
+            step = self.next_step({self._first.id: (option.id,)})
+            if step.question is not None:
+                for other in step.options:
+                    self.next_step({self._first.id: (option.id,), step.question.id: (other.id,)})
+        self.next_step({})
 
     def next_step(self, answers: Answers) -> Step:
         """The next question, or the decision. Raises `AnswerUnknown`.
@@ -125,7 +135,7 @@ class Wegwijzer:
         answers: Answers,
         rows: list[Row],
         given: Given,
-        parties: Counter[str],
+        parties: frozenset[str],
     ) -> Question | None:
         if len(answers) >= ASKED_MAX:
             return None
@@ -211,8 +221,8 @@ class Wegwijzer:
                 situation = _with(situation, name, values.pop())
         return situation
 
-    def _settled(self, situation: Situation, parties: Counter[str]) -> bool:
-        return set(parties) == {decide_party(self._register, situation)}
+    def _settled(self, situation: Situation, parties: frozenset[str]) -> bool:
+        return parties == {decide_party(self._register, situation)}
 
     def _ask(
         self,

@@ -1,11 +1,11 @@
 """The whole stack as a person meets it: its addresses, its command line, its processes."""
 
 import asyncio
+import contextlib
+import io
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +17,7 @@ import asyncpg
 import httpx
 import psutil
 
+from deploy.cli import main
 from deploy.commands.cases import read_cases
 from deploy.commands.partners import FLEET_ARGUMENTS_VARIABLE
 from deploy.issuer import Issuer
@@ -93,18 +94,14 @@ class Stack:
 
     async def meldpunt(self, *arguments: str) -> tuple[int, Document, str]:
         """Run the command line with `--json`: exit status, last line as JSON, standard error."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "deploy", *arguments),
-            *("--data", str(self.data_dir), "--json"),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), WAIT_SECONDS)
-        assert b"Traceback" not in err, err.decode()
-        assert process.returncode is not None
-        lines = out.decode().splitlines()
-        return process.returncode, json.loads(lines[-1]) if lines else {}, err.decode()
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            # In a thread, because a command has an event loop of its own.
+            status = await asyncio.to_thread(
+                main, [*arguments, "--data", str(self.data_dir), "--json"]
+            )
+        lines = out.getvalue().splitlines()
+        return status, json.loads(lines[-1]) if lines else {}, err.getvalue()
 
     async def completeness(self) -> Document:
         async with self.client("audit", "auditor") as audit:

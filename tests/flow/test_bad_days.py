@@ -105,9 +105,7 @@ async def test_no_receipt_without_a_database_and_one_report_after_it(
     key = uuid.uuid4().hex
     async with stack.client("intake", "channel") as channel:
         with asleep(stack.pid("postgres")):
-            refused(
-                await channel.post("/reports", json=report(), headers={"Idempotency-Key": key})
-            )
+            refused(await channel.post("/reports", json=report(), headers={"Idempotency-Key": key}))
         receipt = await send(channel, report(), key)
         assert await send(channel, report(), key) == receipt
     assert await stored(stack, key) == 1

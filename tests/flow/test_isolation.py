@@ -7,8 +7,10 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
+from joserfc import jwt
 
 from deploy.commands.partners import roster
+from deploy.issuer import Issuer
 from tests.flow.stack import Stack, example_reports, send, until
 
 ROLES = ("channel", "partner", "desk", "auditor", "operator")
@@ -197,12 +199,22 @@ async def test_capability_of_a_withdrawn_referral_is_refused(two: TwoPartners) -
     assert (view["status"], view["situation"], view["content"]) == ("cancelled", None, [])
 
 
-async def test_a_partner_token_without_an_organisation_is_refused(stack: Stack) -> None:
+async def test_tokens_that_are_none_are_refused(stack: Stack) -> None:
     async with stack.client("referral") as http:
-        http.headers["Authorization"] = f"Bearer {stack.token('desk')}x"
-        problem(await http.get("/cases"), 401)
-        http.headers["Authorization"] = "Basic ZGVzazpkZXNr"
-        problem(await http.get("/cases"), 401)
+        for header in (f"Bearer {stack.token('desk')}x", "Bearer ", "Basic ZGVzazpkZXNr"):
+            http.headers["Authorization"] = header
+            problem(await http.get("/cases"), 401)
+
+
+async def test_a_partner_token_without_an_organisation_is_refused(stack: Stack) -> None:
+    issuer = Issuer.open(stack.data_dir)
+    claims = dict(jwt.decode(issuer.issue("partner", PARTNER), issuer.key).claims)
+    assert claims.pop("organisation") == PARTNER
+    header = {"alg": "RS256", "kid": str(issuer.key.kid), "typ": "at+jwt"}
+    async with stack.client("referral") as http:
+        http.headers["Authorization"] = f"Bearer {jwt.encode(header, claims, issuer.key)}"
+        for path in ("/partner-events", "/referrals", f"/referrals/{uuid.uuid4()}"):
+            assert "organisation" in problem(await http.get(path), 403)["detail"]
 
 
 @pytest.mark.parametrize("service", MATRIX)

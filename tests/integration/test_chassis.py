@@ -14,7 +14,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from faststream import AckPolicy
 
 from contracts.envelope import from_headers
-from deploy.local.provision import DatabaseUrls
+from contracts.event import Catalogue
+from contracts.topics import TopicSpec
+from deploy.local.provision import DatabaseUrls, provision_topics
 from deploy.local.stack import ServerAddresses
 from services.chassis import journal, parked
 from services.chassis.errors import Rejected
@@ -145,6 +147,32 @@ async def test_a_poison_event_is_parked_and_holds_back_only_its_own_case(world: 
     kinds = [r["type"] for r in await rows(world, "SELECT type FROM event ORDER BY sequence")]
     assert sum("event-parked" in kind for kind in kinds) == 2
     assert sum("event-redriven" in kind for kind in kinds) == 2
+
+
+async def test_a_parked_event_is_redriven_by_the_subscription_that_read_it(world: World) -> None:
+    probe = world.probe()
+    other = probe.runtime.consume(
+        probe.handle, Catalogue(Echoed), topics=["test.unused"], group=f"{world.group}-other"
+    )
+    # The first of the two has never heard of the topic.
+    probe.runtime.processors.reverse()
+    assert other is not probe.subscription
+    case = uuid4()
+    await provision_topics(
+        world.servers.kafka_bootstrap, [TopicSpec("test.unused", 1, 3_600_000, "test")]
+    )
+    async with probe.running(world.migrations):
+        sick = asked(case, 1, mood="bad")
+        await send(world.servers.kafka_bootstrap, world.topic_in, [sick])
+
+        async def lies_parked() -> bool:
+            return bool(await rows(world, "SELECT 1 FROM parked"))
+
+        await until(lies_parked)
+        parked_id = (await rows(world, "SELECT id FROM parked"))[0]["id"]
+        await _heal(world, parked_id)
+        assert await probe.runtime.redrive(parked_id) == 1
+        assert await effects(world) == 1
 
 
 async def _heal(world: World, parked_id: UUID) -> None:

@@ -5,7 +5,7 @@ that change no condition which holds, a tried party that no holding rule names, 
 no committee is competent. The tests compare it with the situations one by one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
@@ -20,9 +20,12 @@ DANGER, YOUNG = BIT[Flag.DANGER_NOW], BIT[Flag.SELF_UNDER_12]
 FINDING, NO_COMMITTEE = BIT[Flag.FINDING_OVERDUE], BIT[Flag.NO_LAWFUL_COMMITTEE]
 
 
-def bits_of(flags: object) -> int:
+def bits_of(flags: Iterable[Flag]) -> int:
     """Facts as one number."""
-    return sum(BIT[flag] for flag in flags)  # type: ignore[attr-defined]
+    bits = 0
+    for flag in flags:
+        bits |= BIT[flag]
+    return bits
 
 
 class Step(NamedTuple):
@@ -76,7 +79,7 @@ class Case(NamedTuple):
 class _Line(NamedTuple):
     """A rule that can hold with the five answers: what it still asks, and whom it names."""
 
-    index: int
+    at: int
     needs: int
     forbids: int
     affiliation: tuple[str, ...]
@@ -128,7 +131,7 @@ class Space:
             named = frozenset[str]().union(*(line.parties for line in held))
             tried = frozenset(named.intersection(step.steps))
             kept = facts & (self._required | self.loket_flags)
-            indices = tuple(line.index for line in held)
+            indices = tuple(line.at for line in held)
             for affiliation in possible:
                 where = affiliation if apart else ""
                 case = Case(base, asked, step, affiliation, 1, kept, indices, tried)

@@ -81,8 +81,8 @@ class Entries:
             asked = bits_of({flag for entry in entries for flag in entry.requires_flags})
             affiliated = any(entry.requires_affiliation for entry in entries)
             assert self._base is not None
-            same = (takes, self._base.accused, self._lokets & named, self._orders)
-            known = self._profiles[named] = (same, asked | space.loket_flags, affiliated)
+            alike = (takes, self._base.accused, self._lokets & named, self._orders)
+            known = self._profiles[named] = (alike, asked | space.loket_flags, affiliated)
         same, asked, affiliated = known
         where = case.affiliation if affiliated else ""
         return held, case.tried, case.facts & asked, where, same

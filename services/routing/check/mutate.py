@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from typing import Any
 
 from services.routing.check import standing
 from services.routing.check.classes import Case, Space
@@ -205,3 +206,41 @@ def _verdict(mutant: Mutant, total: MutationTally) -> Verdict:
     if total.changed[key]:
         return Verdict(*key, "decisions", f"{total.changed[key]} situaties beslissen anders")
     return Verdict(*key, "survives", "geen enkele beslissing verandert")
+
+
+def document(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """How removals were noticed, per kind, and what survived."""
+    kinds = sorted({v.kind for v in verdicts})
+    return {
+        "kinds": [
+            {
+                "kind": kind,
+                "removed": len(of_kind),
+                "refused": sum(v.how == "refused" for v in of_kind),
+                "gap": sum(v.how == "gap" for v in of_kind),
+                "decisions": sum(v.how == "decisions" for v in of_kind),
+                "survives": sum(v.how == "survives" for v in of_kind),
+            }
+            for kind in kinds
+            for of_kind in [[v for v in verdicts if v.kind == kind]]
+        ],
+        "survivors": [{"kind": v.kind, "id": v.id, "why": v.why} for v in verdicts if _survives(v)],
+    }
+
+
+def text(verdicts: Sequence[Verdict]) -> str:
+    """The same for a person."""
+    lines = ["Removed one by one, and how that is noticed:"]
+    for row in document(verdicts)["kinds"]:
+        noticed = row["removed"] - row["survives"]
+        lines.append(
+            f"  {row['kind']}: {noticed} of {row['removed']} noticed"
+            f" ({noticed / row['removed']:.0%}): {row['refused']} not loaded,"
+            f" {row['gap']} leave a gap, {row['decisions']} change decisions; {row['survives']} change none"
+        )
+    lines += [f"  survivor: {v.kind} {v.id}, {v.why}" for v in verdicts if _survives(v)]
+    return "\n".join(lines)
+
+
+def _survives(verdict: Verdict) -> bool:
+    return verdict.how == "survives"

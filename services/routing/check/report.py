@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from contracts.situation import Flag
 from services.routing.check import second, standing
+from services.routing.check.classes import Space, can_hold
 from services.routing.check.space import (
     BASES_LEFT_OUT,
     CONFLICTS,
@@ -13,11 +15,12 @@ from services.routing.check.space import (
     Base,
     iterate_left_out,
     plausible_bases,
+    plausible_flags,
 )
 from services.routing.check.standing import Finding
 from services.routing.check.walk import Tally, group, walk_all
 from services.routing.check.words import failure_words
-from services.routing.domain import AFFILIATION, Register, register_hash
+from services.routing.domain import AFFILIATION, Register, RegisterTerm, register_hash
 from services.routing.rules import compile_register
 
 DESK_SHARE_MAX = 0.05
@@ -28,7 +31,7 @@ SEED = 20261125
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Situations with one answer: how many have 0, 1, 2, 3 or more parties; how many at the desk."""
+    """Situations with one answer: with 0, 1, 2, 3 or more parties, and first at the desk."""
 
     answer: str
     situations: int
@@ -151,31 +154,43 @@ def check(
     bases: Sequence[Base] | None = None,
     progress: Callable[[str], None] = lambda _: None,
     compare: bool = True,
+    full: bool = False,
 ) -> Outcome:
     """Proves the register over all plausible situations, or over these `bases` only.
 
-    Rules that never decide are looked for only on the whole space.
+    Rules that never decide are looked for only on the whole space. With `full` the second method
+    decides every situation as well, instead of a sample.
     """
     every, left = plausible_bases()
     walked = every if bases is None else bases
     tally = walk_all(register, walked, processes, lambda n, of: progress(f"{n} of {of} answers"))
     found = standing.findings(register)
     if bases is None:
-        found += dead(register, tally)
+        found += dead(register, tally, every)
     agreement = None
     if compare:
         progress("comparing with the second method")
-        agreement = _agreement(register, walked, tally, processes, whole=bases is None)
+        agreement = _agreement(register, walked, tally, processes, whole=bases is None, full=full)
     return Outcome(
         register, register_hash(register), tally, tuple(found), agreement, _left(every, left)
     )
 
 
 def _agreement(
-    register: Register, bases: Sequence[Base], tally: Tally, processes: int, *, whole: bool
+    register: Register,
+    bases: Sequence[Base],
+    tally: Tally,
+    processes: int,
+    *,
+    whole: bool,
+    full: bool,
 ) -> Agreement:
     number = SAMPLE if whole else SAMPLE // 20
-    decided = second.compare_decisions(register, compile_register(register), bases, number, SEED)
+    if full:
+        decided = second.decide_all(register, bases, processes)
+    else:
+        compiled = compile_register(register)
+        decided = second.compare_decisions(register, compiled, bases, number, SEED)
     counted = second.count_all(register, bases, processes)
     return Agreement(
         counted.situations,
@@ -195,7 +210,7 @@ def _left(bases: list[Base], left: Counter[str]) -> tuple[tuple[str, str, int], 
     return tuple(rows)
 
 
-def dead(register: Register, tally: Tally) -> Iterable[Finding]:
+def dead(register: Register, tally: Tally, bases: Sequence[Base]) -> Iterable[Finding]:
     """Rules that never decide, and parties next to a rule that can never stand there.
 
     The last rule is left out: it is for answers that nobody knows, and for who excluded everybody.
@@ -233,13 +248,27 @@ def dead(register: Register, tally: Tally) -> Iterable[Finding]:
                     warning=True,
                 )
     for term in register.terms:
-        if term.id not in tally.terms:
+        if not _can_run(term, register, tally, bases):
             yield Finding(
                 "term-never",
                 term.id,
                 f"De termijn {term.id} loopt in geen enkele situatie.",
                 warning=True,
             )
+
+
+def _can_run(term: RegisterTerm, register: Register, tally: Tally, bases: Sequence[Base]) -> bool:
+    if term.match is None:
+        involved = {name for _, name in tally.beside} | set(tally.primary)
+        return not involved.isdisjoint(term.organisations) or any(
+            tally.decided[rule] for rule in term.rules
+        )
+    asked = set(term.match.flags) - {Flag.SCHOOL_TRIED, Flag.BOARD_TRIED}
+    space = Space(register)
+    return any(
+        can_hold(term.match, base, space.kind(base)) and asked <= plausible_flags(base)
+        for base in bases
+    )
 
 
 __all__ = ["FLAGS_LEFT_OUT", "Agreement", "Outcome", "Row", "check", "dead", "pairs_of"]

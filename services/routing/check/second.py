@@ -7,7 +7,7 @@ the question, which situations are plausible, is the same.
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -17,7 +17,7 @@ from contracts.situation import Flag
 from services.routing.check.classes import BIT, Case, Space, Step
 from services.routing.check.space import Base
 from services.routing.domain import Register
-from services.routing.rules import CompiledRegister, decide
+from services.routing.rules import CompiledRegister, compile_register, decide
 
 Data = dict[str, Any]
 KEYS = (
@@ -93,7 +93,8 @@ class Interpreter:
 
     def competence(self, entry: Data, facts: Facts) -> Data | None:
         """The first row of the entry that takes the answers."""
-        for row in ({}, *entry["also_competent"]):
+        rows: list[Data] = [{}, *entry["also_competent"]]
+        for row in rows:
             if all(
                 listed is None or facts.answers[key] in listed
                 for key, listed in ((k, self._listed(entry, row, plural)) for k, plural in KEYS)
@@ -174,24 +175,28 @@ class Interpreter:
     def _open(self, party: str, facts: Facts) -> str | None:
         name, _, loket = self._name(party, facts).partition("/")
         entry = self.organisations.get(name)
-        if entry is None or name == self.data["desk"]:
-            return None if entry is None else name
-        if name in facts.excluded or not self.admissible(entry, facts):
-            return None
-        if name in facts.never_via:
-            return None
-        if name in facts.tried and entry["referral_mode"] != "show_only":
+        if name == self.data["desk"]:
+            return name
+        if entry is None or not self._available(entry, facts):
             return None
         if loket:
             return f"{name}/{loket}" if self._loket_open(entry, loket, facts) else None
         if not entry["loket_order"]:
             return name
-        for line in entry["loket_order"]:
-            if self._holds(line["match"], facts):
-                for loket in line["order"]:
-                    if self._loket_open(entry, loket, facts):
-                        return f"{name}/{loket}"
-        return None
+        order = (
+            loket
+            for line in entry["loket_order"]
+            if self._holds(line["match"], facts)
+            for loket in line["order"]
+        )
+        found = next((one for one in order if self._loket_open(entry, one, facts)), None)
+        return None if found is None else f"{name}/{found}"
+
+    def _available(self, entry: Data, facts: Facts) -> bool:
+        name = entry["id"]
+        tried = name in facts.tried and entry["referral_mode"] != "show_only"
+        gone = name in facts.excluded or name in facts.never_via or tried
+        return not gone and self.admissible(entry, facts)
 
     def _loket_open(self, entry: Data, loket: str, facts: Facts) -> bool:
         name = f"{entry['id']}/{loket}"
@@ -289,14 +294,45 @@ def compare_one(
         )
 
 
+def compare_all(register: Register, bases: Iterable[Base]) -> SecondOpinion:
+    """Decides every situation, one by one, by both methods."""
+    interpreter = Interpreter(register)
+    compiled = compile_register(register)
+    space = Space(register)
+    opinion = SecondOpinion()
+    for base in bases:
+        for flags, step, affiliations in space.tellings(base):
+            for affiliation in affiliations:
+                case = Case(base, flags, step, affiliation, 1, 0, (), frozenset())
+                compare_one(interpreter, compiled, case, frozenset(), opinion)
+    return opinion
+
+
 def count_all(register: Register, bases: Sequence[Base], processes: int) -> SecondOpinion:
     """`count_competent` over several processes."""
+    return _spread(count_competent, register, bases, processes)
+
+
+def decide_all(register: Register, bases: Sequence[Base], processes: int) -> SecondOpinion:
+    """`compare_all` over several processes."""
+    return _spread(compare_all, register, bases, processes)
+
+
+def _spread(
+    work: Callable[[Register, Sequence[Base]], SecondOpinion],
+    register: Register,
+    bases: Sequence[Base],
+    processes: int,
+) -> SecondOpinion:
     if processes == 1:
-        return count_competent(register, bases)
+        return work(register, bases)
     parts = [bases[start::processes] for start in range(processes)]
     total = SecondOpinion()
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        for part in pool.map(count_competent, [register] * processes, parts):
+        for part in pool.map(work, [register] * processes, parts):
             total.situations += part.situations
             total.together.update(part.together)
+            total.decided += part.decided
+            total.gaps += part.gaps
+            total.differences += part.differences
     return total

@@ -1,4 +1,4 @@
-"""Which situations are plausible: every combination of answers, minus those left out, each with why.
+"""Which situations are plausible: all combinations of answers but those left out, each with why.
 
 A combination that is left out is still routed (`decide` is total); it only does not count here.
 """

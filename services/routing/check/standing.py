@@ -68,7 +68,7 @@ def _ladders(register: Register) -> Iterator[Finding]:
 
 
 def _path(start: str, by_id: dict[str, Organisation]) -> list[str]:
-    path = [start]
+    path: list[str] = [start]
     while by_id[path[-1]].escalates_to:
         step = by_id[path[-1]].escalates_to[0]
         path.append(step)
@@ -82,7 +82,7 @@ def cycles(register: Register) -> list[tuple[str, ...]]:
     onward = {o.id: o.escalates_to for o in register.organisations}
     found: dict[frozenset[str], tuple[str, ...]] = {}
     for start in onward:
-        paths = [(start,)]
+        paths: list[tuple[str, ...]] = [(start,)]
         seen = {start}
         while paths:
             path = paths.pop(0)
@@ -102,7 +102,7 @@ def _terms(register: Register) -> Iterator[Finding]:
             yield Finding(
                 "term-without-start",
                 term.id,
-                f"De termijn {term.id} ({term.what}) zegt niet wanneer zij begint. Vul `starts` in.",
+                f"De termijn {term.id} ({term.what}) zegt niet wanneer zij begint: vul starts in.",
             )
         if not register.sources.get(term.src, "").strip():
             yield Finding(
@@ -137,25 +137,25 @@ def _accused(register: Register) -> Iterator[Finding]:
     own: dict[str, set[str]] = {}
     for organisation in register.organisations:
         for accused in organisation.accused_when:
-            own.setdefault(accused, set()).add(organisation.id)
+            own.setdefault(str(accused), set()).add(organisation.id)
         for loket in organisation.loketten:
             for accused in loket.accused_when:
                 if accused not in organisation.accused_when:
-                    own.setdefault(accused, set()).add(f"{organisation.id}/{loket.id}")
+                    own.setdefault(str(accused), set()).add(f"{organisation.id}/{loket.id}")
     stated = {str(k): set(v) for k, v in register.accused_parties.items()}
-    for accused in sorted(own.keys() | stated.keys()):
-        for party in stated.get(accused, set()) - own.get(accused, set()):
+    for name in sorted({*own, *stated}):
+        for party in stated.get(name, set()) - own.get(name, set()):
             yield Finding(
                 "accused-is-recipient",
                 party,
-                f"Een zaak over {accused} kan bij {party} zelf komen: {party} staat onder"
-                f" accused_parties, maar mist `accused_when: [{accused}]`.",
+                f"Een zaak over {name} kan bij {party} zelf komen: {party} staat onder"
+                f" accused_parties, maar mist `accused_when: [{name}]`.",
             )
-        for party in own.get(accused, set()) - stated.get(accused, set()):
-            if party.partition("/")[0] not in stated.get(accused, set()):
+        for party in own.get(name, set()) - stated.get(name, set()):
+            if party.partition("/")[0] not in stated.get(name, set()):
                 yield Finding(
                     "accused-not-stated",
                     party,
-                    f"{party} noemt zich beklaagde bij {accused}; noem {party} ook onder"
+                    f"{party} noemt zich beklaagde bij {name}; noem {party} ook onder"
                     " accused_parties.",
                 )

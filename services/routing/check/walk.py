@@ -1,5 +1,6 @@
 """The walk over all plausible situations: what is proved of each decision, and what is counted."""
 
+import gc
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,7 +55,6 @@ class Tally:
     after_exclusion: Counter[str] = field(default_factory=Counter)
     held: Counter[int] = field(default_factory=Counter)
     beside: set[tuple[str, str]] = field(default_factory=set)
-    terms: set[str] = field(default_factory=set)
     longest_chain: int = 0
     digest: int = 0
 
@@ -77,7 +77,6 @@ class Tally:
         for name in _COUNTERS:
             getattr(self, name).update(getattr(other, name))
         self.beside |= other.beside
-        self.terms |= other.terms
         self.longest_chain = max(self.longest_chain, other.longest_chain)
         self.digest = (self.digest + other.digest) % DIGEST_RANGE
 
@@ -104,7 +103,8 @@ class Walker:
         self._entries = Entries(register)
         self._last_rule = register.routing_rules[-1].id
         self._chains = chains
-        self._seen: set[object] = set()
+        # Cases that agree in all that `decide` reads have one decision and one chain.
+        self._known: dict[object, Decision] = {}
 
     def walk(self, bases: Iterable[Base]) -> Tally:
         """Everything that is plausible with these answers."""
@@ -121,8 +121,9 @@ class Walker:
 
     def _one(self, case: Case, tally: Tally) -> tuple[str, tuple[str, ...]]:
         """Proves and counts one class; gives who gets the case, and who stands next to it."""
-        situation = case.situation
-        decision = self._decide(situation, frozenset(), tally)
+        key = self._entries.profile(case, self._space)
+        known = self._known.get(key)
+        decision = known or self._decide(case.situation, frozenset(), tally)
         weight = case.weight
         tally.situations += weight
         competent = self._entries.competent(case)
@@ -132,31 +133,28 @@ class Walker:
         tally.decided[decision.rule] += weight
         for index in case.held:
             tally.held[index] += weight
-        for party in (*decision.also, *decision.shown):
-            tally.beside.add((decision.rule, party.partition("/")[0]))
-        tally.terms.update(term.term for term in decision.terms)
         if decision.mode is Mode.DESK:
             tally.desk[case.base, decision.rule] += weight
             if decision.rule == self._last_rule:
                 tally.fail(Failure("gap", case, decision.primary, "no rule has a party"), weight)
-            return decision.party, decision.also
-        for failure in self._faults(case, decision, ()):
-            tally.fail(failure, weight)
-        if self._chains and self._is_new(case):
-            self._chain(case, situation, decision, tally)
+        else:
+            for failure in self._faults(case, decision, ()):
+                tally.fail(failure, weight)
+        if known is None:
+            self._known[key] = decision
+            self._beside(decision, tally)
+            if self._chains:
+                self._chain(case, decision, tally)
         return decision.party, decision.also
+
+    @staticmethod
+    def _beside(decision: Decision, tally: Tally) -> None:
+        for party in (*decision.also, *decision.shown):
+            tally.beside.add((decision.rule, party.partition("/")[0]))
 
     def _decide(self, situation: Situation, excluded: frozenset[str], tally: Tally) -> Decision:
         tally.decisions += 1
         return decide(self._compiled, situation, excluded, weigh=False)
-
-    def _is_new(self, case: Case) -> bool:
-        """Whether no earlier chain went along the same parties under the same conditions."""
-        key = self._entries.profile(case, self._space)
-        if key in self._seen:
-            return False
-        self._seen.add(key)
-        return True
 
     def _faults(
         self, case: Case, decision: Decision, excluded: tuple[str, ...]
@@ -177,13 +175,14 @@ class Walker:
             if self._entries.by_id[name.partition("/")[0]].referral_mode == "show_only":
                 yield Failure("queue-on-show-only", case, name, "a help line has a queue", excluded)
 
-    def _chain(self, case: Case, situation: Situation, first: Decision, tally: Tally) -> None:
+    def _chain(self, case: Case, first: Decision, tally: Tally) -> None:
         """Each party declines in turn: always a next one, never the same, the desk at the end.
 
         To exclude another party than the primary changes nothing, as `decide` takes the first open
         one in an order that exclusion does not touch; the second method checks that on samples.
         """
         excluded: tuple[str, ...] = ()
+        situation = case.situation
         decision = first
         while decision.mode is not Mode.DESK:
             if decision.party in excluded or len(excluded) > CHAIN_MAX:
@@ -194,8 +193,7 @@ class Walker:
             tally.after_exclusion[decision.rule] += 1
             if len(excluded) == 1 and decision.mode is Mode.DESK:
                 tally.next_is_desk[first.rule, first.party] += 1
-            for party in (*decision.also, *decision.shown):
-                tally.beside.add((decision.rule, party.partition("/")[0]))
+            self._beside(decision, tally)
             for failure in self._faults(case, decision, excluded):
                 tally.fail(failure, 1)
         tally.longest_chain = max(tally.longest_chain, len(excluded))
@@ -214,6 +212,8 @@ _walker: Walker | None = None
 def _start(register: Register) -> None:
     global _walker  # noqa: PLW0603  # a worker process keeps its compiled register between chunks
     _walker = Walker(register)
+    # What a worker keeps, it keeps to its end: looking for garbage costs a tenth of the time.
+    gc.disable()
 
 
 def _work(bases: Sequence[Base]) -> Tally:

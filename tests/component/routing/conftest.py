@@ -72,6 +72,11 @@ def changed(version: str, **rules: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def sound(_: Register) -> Sequence[activation.Counterexample]:
+    """Stands in for the proofs, which take a minute and have tests of their own."""
+    return ()
+
+
 class World:
     """One instance of routing; its handler is called as the chassis calls it."""
 
@@ -94,7 +99,7 @@ class World:
             "auth_issuer": ISSUER,
         }
         settings = RoutingSettings(**(values | more))
-        checks = {} if check is None else {"check": check}
+        checks = {"check": check or sound}
         self.app: FastAPI = routing_app.build(settings, **checks)
         self.runtime: Runtime = self.app.state.runtime
         self.database = self.runtime.database

@@ -19,9 +19,7 @@ async def close(world: World, party: str, *, seconds: float = 3600, **more: Any)
 
 
 async def reopen(world: World, closure: httpx.Response) -> httpx.Response:
-    return await world.client.post(
-        f"/closures/{closure.json()['id']}/_end", headers=world.operator
-    )
+    return await world.client.post(f"/closures/{closure.json()['id']}/_end", headers=world.operator)
 
 
 async def preview(world: World) -> dict[str, Any]:

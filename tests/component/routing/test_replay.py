@@ -6,13 +6,15 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from contracts.referral import DESK
 from contracts.reference import case_reference
+from contracts.referral import DESK
 from services.routing.register import REGISTER_PATH
 from tests.component.routing.conftest import BULLIED, World, again, changed, report
 
 
-async def try_out(world: World, document: dict[str, Any] | bytes, days: int = 365) -> httpx.Response:
+async def try_out(
+    world: World, document: dict[str, Any] | bytes, days: int = 365
+) -> httpx.Response:
     content = json.dumps(document) if isinstance(document, dict) else document
     return await world.client.post(
         "/registers/_replay",

@@ -43,9 +43,15 @@ async def test_a_chain_over_two_registers_is_one_explanation_and_reproduced(
     assert versions == [first.register_version, "2027-01-01"]
     assert {item["engine"] for item in found["decisions"]} == {engine_version()}
     assert found["firstReceivedAt"] == NOW.isoformat().replace("+00:00", "Z")
-    names = [item["explanation"]["primary_name"] for item in found["decisions"]]
+    assert [item["reason"] for item in found["decisions"]] == [None, "rejected"]
     assert "2 maart 2026" in found["text"]
-    assert found["text"].index(names[0]) < found["text"].rindex(names[1])
+    whys = [item["explanation"]["why"].split()[:3] for item in found["decisions"]]
+    places = [found["text"].index(" ".join(words)) for words in whys]
+    assert places == sorted(places)
+    for item in found["decisions"]:
+        assert item["citizen"]
+        assert item["desk"]
+        assert item["auditor"]
 
 
 async def test_every_decision_of_a_mixed_batch_is_reproduced(world: World) -> None:
@@ -69,9 +75,13 @@ async def test_every_decision_of_a_mixed_batch_is_reproduced(world: World) -> No
 async def test_a_record_that_was_altered_is_told_as_such(world: World, statement: str) -> None:
     case_id = await old_case(world)
     await change(world, statement, case_id)
-    found = (await world.decisions(case_id))["decisions"]
+    answer = await world.decisions(case_id)
+    found = answer["decisions"]
     assert (found[0]["reproduced"], found[0]["difference"]) == (True, None)
     assert (found[1]["reproduced"], found[1]["difference"]) == (False, "altered")
+    # The chain is still told, by what was stored.
+    assert found[1]["citizen"] is None
+    assert found[1]["explanation"]["primary_name"] in answer["text"]
 
 
 async def test_other_code_is_told_from_damage(world: World) -> None:

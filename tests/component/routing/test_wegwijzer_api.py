@@ -11,6 +11,14 @@ from services.routing.wegwijzer_api import BODY_BYTES_MAX
 from tests.component.routing.conftest import World
 
 QUESTIONS_MAX = 10
+BULLY = {
+    "danger": "nee",
+    "sector": "po",
+    "reporter": "ouder",
+    "kind": "klacht",
+    "subject": "pesten",
+    "accused": "leerling",
+}
 
 
 async def ask(world: World, answers: dict[str, list[str]]) -> dict[str, Any]:
@@ -53,7 +61,7 @@ async def test_not_knowing_anything_leads_to_a_result(world: World) -> None:
 
 
 async def test_the_result_is_what_a_report_would_get(world: World) -> None:
-    step = await walk(world, {"danger": "nee", "sector": "po", "reporter": "ouder"})
+    step = await walk(world, BULLY)
     answer = await world.client.post(
         "/decision-previews", json=step["situation"], headers=world.desk
     )
@@ -68,7 +76,7 @@ async def test_the_result_is_what_a_report_would_get(world: World) -> None:
 
 
 async def test_a_closed_party_is_no_result(world: World) -> None:
-    chosen = {"danger": "nee", "sector": "po", "reporter": "ouder"}
+    chosen = BULLY
     usual = (await walk(world, chosen))["result"]["organisation"]
     until = (utc_now() + timedelta(hours=1)).isoformat()
     closed = await world.client.post(
@@ -76,6 +84,7 @@ async def test_a_closed_party_is_no_result(world: World) -> None:
         json={"party": usual, "reason": "outage", "until": until},
         headers=world.operator,
     )
+    assert closed.status_code == 201
     assert (await walk(world, chosen))["result"]["organisation"] != usual
     await world.client.post(f"/closures/{closed.json()['id']}/_end", headers=world.operator)
 

@@ -14,8 +14,9 @@ from contracts.situation import (
     Subject,
 )
 from services.routing.check.space import BASES_LEFT_OUT, Base, plausible_flags
-from services.routing.compiled import FIELDS, CompiledRegister
+from services.routing.compiled import CompiledRegister
 from services.routing.domain import NO_AFFILIATION, Decision
+from services.routing.matching import FIELDS
 from services.routing.rules import decide_party
 
 CHANGES_MAX = 12

@@ -64,8 +64,8 @@ def what_happens(decision: Decision, name: str) -> str:
             return "Een medewerker van het meldpunt zegt u wie de volgende stap zet."
         case Mode.REFER:
             return (
-                f"Wij sturen uw zaak naar {name}, "
-                "en houden hem bij ons tot die partij hem aanneemt."
+                f"Wij sturen uw zaak naar {name}; "
+                "wij houden de zaak zelf, tot die partij hem aanneemt."
             )
 
 

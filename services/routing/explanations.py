@@ -118,13 +118,10 @@ def official_name(explained: Explained, party: str) -> str:
 def party_words(explained: Explained, party: str) -> str:
     """`het schoolbestuur`, or `de contactpersoon van de school`."""
     organisation_id, _, loket_id = party.partition("/")
-    labels = explained.questions.labels["organisation"]
-    label = labels.get(organisation_id)
-    name = label.nl if label else explained.register.by_id[organisation_id].name
-    for loket in organisation_of(explained, organisation_id).loketten:
-        if loket.id == loket_id:
-            return f"{loket.name[:1].lower()}{loket.name[1:]} van {name}"
-    return name
+    labels = explained.questions.labels
+    loket = labels["loket"].get(f"{organisation_id}-{loket_id}")
+    label = loket or labels["organisation"].get(organisation_id)
+    return label.nl if label else explained.register.by_id[organisation_id].name
 
 
 def feedback_words(explained: Explained, organisation_id: str) -> str:

@@ -42,7 +42,7 @@ _BRIN: TypeAdapter[str] = TypeAdapter(Brin)
 class Line(NamedTuple):
     """What one line says, and what of it could not be used (field and reason, never the value)."""
 
-    id: str | None
+    id: str | int | None
     situation: Situation
     excluded: frozenset[str]
     warnings: tuple[str, ...]
@@ -174,7 +174,7 @@ def read_line(text: str, register: CompiledRegister) -> Line:
         brin=reader.brin(),
     )
     return Line(
-        None if name is None else str(name),
+        name if isinstance(name, str | int) else None,
         situation,
         reader.excluded(),
         tuple(reader.warnings),

@@ -12,16 +12,9 @@ from typing import NamedTuple
 
 from contracts.situation import UNKNOWN, Accused, Flag
 from services.routing.check.space import CONFLICTS, plausible_bases, plausible_flags
-from services.routing.compiled import (
-    FLAG_BIT,
-    CompiledRegister,
-    CompiledRule,
-    Facts,
-    Party,
-    flag_bits,
-    indices,
-)
+from services.routing.compiled import CompiledRegister, CompiledRule, Party
 from services.routing.domain import AFFILIATION, NO_AFFILIATION
+from services.routing.matching import FLAG_BIT, Facts, flag_bits, indices
 from services.routing.rules import party_for
 
 SCHOOL, BOARD = FLAG_BIT[Flag.SCHOOL_TRIED], FLAG_BIT[Flag.BOARD_TRIED]

@@ -17,7 +17,7 @@ QUESTIONS_MAX = 10
 AGE_MAX_YEARS = 120
 
 Phrase = Annotated[str, StringConstraints(min_length=1, max_length=160)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,129}$")]
 FieldName = Literal["sector", "reporter", "kind", "subject", "accused", "affiliation"]
 LABELLED: dict[str, frozenset[str]] = {
     "sector": frozenset(Sector) - {UNKNOWN},
@@ -117,6 +117,7 @@ def unlabelled(questions: Questions, register: Register) -> tuple[str, ...]:
     committees = {o.id for o in register.organisations if o.requires_affiliation}
     needed: dict[str, Iterable[str]] = {
         "organisation": [o.id for o in register.organisations],
+        "loket": [f"{o.id}-{loket.id}" for o in register.organisations for loket in o.loketten],
         "affiliation": [*committees, NO_AFFILIATION],
         "feedback": register.enums.get("feedback", ()),
         "feedback_desk": register.enums.get("feedback", ()),

@@ -19,7 +19,7 @@ TOKEN_VARIABLE = "MELDPUNT_ROUTING_TOKEN"  # noqa: S105  # the name of a variabl
 FILE_BYTES_MAX = 2_000_000
 # The service stops a replay, and a check, long before this.
 _TIMEOUT_SECONDS = 330.0
-_SAY_EVERY_SECONDS = 2.0
+_SAY_EVERY_SECONDS = 5.0
 
 
 class Subparsers(Protocol):
@@ -174,7 +174,7 @@ def _post(
 
 @contextlib.contextmanager
 def _waiting(text: str) -> Iterator[None]:
-    """Say every two seconds that it goes on."""
+    """Say now and then that it goes on."""
     done = threading.Event()
     started = time.monotonic()
 

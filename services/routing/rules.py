@@ -15,13 +15,9 @@ from services.routing.compiled import (
     Candidate,
     CompiledRegister,
     CompiledRule,
-    Facts,
     LoketTable,
     Party,
     compile_register,
-    flag_bits,
-    flags_of,
-    indices,
 )
 from services.routing.domain import (
     AFFILIATION,
@@ -32,6 +28,7 @@ from services.routing.domain import (
     Register,
     Weighed,
 )
+from services.routing.matching import Facts, flag_bits, flags_of, indices
 
 __all__ = ["CompiledRegister", "compile_register", "decide", "decide_party"]
 

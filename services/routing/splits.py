@@ -8,7 +8,7 @@ from functools import lru_cache
 from operator import attrgetter
 
 from contracts.situation import Reporter
-from services.routing.compiled import FIELDS
+from services.routing.matching import FIELDS
 from services.routing.outcomes import YOUNG, Facet, Outcomes, Row, Told, facets
 
 CLASSES_KEPT = 50_000

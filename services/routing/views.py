@@ -25,9 +25,10 @@ class _View(BaseModel):
 class DecisionView(_View):
     """One decision of a case; `explanation` names what matched and who else was weighed.
 
-    `reason` is the code of why the one before it was replaced. `citizen` and `auditor` tell the
-    decision to the reporter and to the auditor, `desk` to the desk; they are null where it is not
-    reproduced. `excluded` are all who were left out, `closed` those of them that were closed at that moment.
+    `reason` is the code of why the one before it was replaced. `citizen`, `desk` and `auditor` tell
+    the decision to each of them; they are null where it is not reproduced. `excluded` are all who
+    were left out, `closed` those of them that were closed at that moment.
+
     `reproduced`: made again from the stored register, situation and exclusions, it has the same
     SHA-256; where not, `difference` tells why: other code, a register that this release cannot
     read, or a record that was altered.

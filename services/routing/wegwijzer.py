@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from contracts.situation import UNKNOWN, Accused, Flag, Situation
-from services.routing.compiled import FIELDS, CompiledRegister, flag_bits
+from services.routing.compiled import CompiledRegister
 from services.routing.domain import Decision
+from services.routing.matching import FIELDS, flag_bits
 from services.routing.outcomes import FINDING, STEP_BITS, YOUNG, OutcomeSpace, Row
 from services.routing.questions import Option, Question, Questions
 from services.routing.rules import decide, decide_party

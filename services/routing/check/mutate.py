@@ -236,7 +236,8 @@ def text(verdicts: Sequence[Verdict]) -> str:
         lines.append(
             f"  {row['kind']}: {noticed} of {row['removed']} noticed"
             f" ({noticed / row['removed']:.0%}): {row['refused']} not loaded,"
-            f" {row['gap']} leave a gap, {row['decisions']} change decisions; {row['survives']} change none"
+            f" {row['gap']} leave a gap, {row['decisions']} change decisions;"
+            f" {row['survives']} change none"
         )
     lines += [f"  survivor: {v.kind} {v.id}, {v.why}" for v in verdicts if _survives(v)]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from services.chassis.problem import Problem
 from services.routing.places.domain import Directory
@@ -58,7 +58,8 @@ class AffiliationShown(BaseModel):
     boardNumber: str
     committee: str
     source: str | None
-    assuredDate: date | None
+    # The API rules look for the format on the field itself, also where it may be null.
+    assuredDate: Annotated[date | None, Field(json_schema_extra={"format": "date"})]
     assuredBy: str | None
 
 

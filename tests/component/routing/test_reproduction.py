@@ -10,6 +10,8 @@ from services.routing.engine import engine_version
 from tests.component.routing.conftest import MakeWorld, World, again, changed, report
 from tests.component.service import NOW
 
+OTHER = '{"sector": "mbo", "reporter": "student_mbo", "kind": "klacht", "subject": "privacy"}'
+
 
 async def old_case(world: World) -> UUID:
     case_id = uuid4()
@@ -68,8 +70,7 @@ async def test_every_decision_of_a_mixed_batch_is_reproduced(world: World) -> No
     [
         "UPDATE decision SET organisation = 'somebody_else' WHERE case_id = $1 AND number = 2",
         "UPDATE decision SET excluded = '[]' WHERE case_id = $1 AND number = 2",
-        'UPDATE decision SET situation = \'{"sector": "mbo", "reporter": "student_mbo", "kind":'
-        ' "klacht", "subject": "privacy"}\' WHERE case_id = $1 AND number = 2',
+        f"UPDATE decision SET situation = '{OTHER}' WHERE case_id = $1 AND number = 2",
     ],
 )
 async def test_a_record_that_was_altered_is_told_as_such(world: World, statement: str) -> None:

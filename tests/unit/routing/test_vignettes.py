@@ -8,6 +8,7 @@ from contracts.routing import Mode
 from contracts.situation import Kind, Situation
 from services.routing.compiled import CompiledRegister
 from services.routing.explain import explain_citizen, explain_line
+from services.routing.language import address
 from services.routing.rules import decide
 from tests.unit.routing.conftest import cases
 
@@ -45,7 +46,7 @@ def test_explanation_is_one_to_three_sentences(
 ) -> None:
     decision = decide(compiled, Situation.model_validate(case["situation"]))
     text = explain_citizen(decision)
-    assert text.startswith(decision.why)
+    assert text.startswith(address(decision.why, decision.situation.reporter))
     assert 1 <= text.count(". ") + 1 <= 3
     assert "\n" not in explain_line(decision)
     assert decision.party in explain_line(decision)

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from contracts.situation import Flag, Situation
 from services.routing.check.space import all_flag_sets, plausible_bases
-from services.routing.compiled import FIELDS, compile_register, flag_bits
+from services.routing.compiled import compile_register
 from services.routing.domain import Register
+from services.routing.matching import FIELDS, flag_bits
 from services.routing.outcomes import STEP_BITS, STEPS, YOUNG, Facet, OutcomeSpace, goes_together
 from services.routing.questions import (
     QUESTIONS_PATH,
@@ -194,7 +195,7 @@ def test_danger_is_asked_before_everything_and_ends_everything() -> None:
 
 
 def test_not_knowing_anything_leads_somewhere_safe() -> None:
-    asked, result = walk({name: ("unknown",) for name in BY_ID})
+    asked, result = walk(dict.fromkeys(BY_ID, ("unknown",)))
     assert result.decision is not None
     assert result.decision.primary == REGISTER.register.desk
     assert len(asked) <= ASKED_MAX
@@ -248,7 +249,7 @@ def test_a_step_takes_less_than_fifty_milliseconds_of_one_core() -> None:
     guide.warm()
     random = Random(7)
     times = []
-    for _ in range(150):
+    for _ in range(80):
         for answers, _ in walk(truthful(random))[0]:
             before = time.thread_time()
             guide.next_step(answers)

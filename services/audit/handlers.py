@@ -10,8 +10,8 @@ from services.audit import chain, log_store, sequences, store
 from services.audit.domain import Entry, Picture, Seen
 from services.audit.entries import entry_of
 from services.audit.rules import FACTS, blank, case_of, counts, merge
-from services.chassis.consumer import Received
 from services.chassis.db import Connection
+from services.chassis.incoming import Received
 
 
 async def handle(connection: Connection, received: Sequence[Received]) -> None:

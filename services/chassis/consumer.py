@@ -8,20 +8,17 @@ harmless. One event that cannot be handled is parked; the rest of its batch goes
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
 from uuid import UUID
 
-from aiokafka import ConsumerRecord
 from opentelemetry.trace import SpanKind
 
-from contracts.envelope import Envelope, EnvelopeInvalid, from_headers
-from contracts.event import Catalogue, Event, EventInvalid, UnknownEvent
+from contracts.event import Catalogue, Event
 from contracts.operations import EventParked, EventRedriven, ParkReason
 from services.chassis import inbox, journal, parked
 from services.chassis.db import Connection, Database
 from services.chassis.errors import TRANSIENT, Rejected, Unavailable, is_defect
 from services.chassis.ids import Clock
+from services.chassis.incoming import Reader, Received, Unfit
 from services.chassis.journal import Outgoing
 from services.chassis.metrics import Metrics
 from services.chassis.parked import Record
@@ -29,33 +26,7 @@ from services.chassis.telemetry import Logger, Tracing, Work
 
 _URN = re.compile(r"urn:nld:[a-z]{2,10}:[0-9A-Za-z]{1,40}:systeem:[a-z0-9_-]{1,80}")
 _TYPE = re.compile(r"nl\.sociale-veiligheid\.meldingen\.[a-z-]{1,60}\.v[0-9]{1,3}")
-# Types seen so far; a partner that invents types must not fill the memory.
-_TYPES_MAX = 1_000
 _BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1.0, 2.0)
-
-
-class Received(NamedTuple):
-    """An event that this service knows, with the context that its own events carry on."""
-
-    envelope: Envelope
-    event: Event
-    record: Record
-    traceparent: str
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """What makes the event unique: source and id."""
-        return (self.envelope.source, self.envelope.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Unfit:
-    """A record that cannot be handled, and why."""
-
-    record: Record
-    reason: ParkReason
-    problem: str
-    envelope: Envelope | None = None
 
 
 Handler = Callable[[Connection, Sequence[Received]], Awaitable[None]]
@@ -88,7 +59,7 @@ class Processor:
         self._source = source
         self._topic = topic
         self._database = database
-        self._catalogue = catalogue
+        self._reader = Reader(catalogue)
         self._handler = handler
         self._reads = reads
         self._metrics = metrics
@@ -98,11 +69,10 @@ class Processor:
         self._retry_seconds_max = retry_seconds_max
         self._consecutive_defects_max = consecutive_defects_max
         self._consecutive_defects = 0
-        self._wanted: dict[bytes, bool] = {}
 
     async def process(self, records: Sequence[Record]) -> None:
         """Handle a batch wholly; raises Unavailable when the database stays away."""
-        items = [item for record in records if (item := self._read(record)) is not None]
+        items = [item for record in records if (item := self._reader.read(record)) is not None]
         self._metrics.events.labels("ignored").inc(len(records) - len(items))
         if not items:
             return
@@ -122,7 +92,7 @@ class Processor:
                 if not self._reads(row.record.topic):
                     # Another subscription of this service parked it.
                     return 0
-                item = self._read(row.record)
+                item = self._reader.read(row.record)
                 if isinstance(item, Unfit):
                     if done:
                         break
@@ -143,40 +113,6 @@ class Processor:
         for work in works:
             work.end()
         return done
-
-    def _read(self, record: Record) -> Received | Unfit | None:
-        """The event of a record, why it is unfit, or None when it is not meant for this service."""
-        if not self._wants(record):
-            return None
-        envelope = None
-        try:
-            envelope = from_headers(record.headers, record.value)
-            event = self._catalogue.decode(envelope)
-        except EnvelopeInvalid as error:
-            return Unfit(record, ParkReason.UNREADABLE, str(error), envelope)
-        except UnknownEvent as error:
-            return Unfit(record, ParkReason.UNKNOWN_VERSION, str(error), envelope)
-        except EventInvalid as error:
-            return Unfit(record, ParkReason.CONTRACT_BROKEN, str(error), envelope)
-        return Received(envelope, event, record, envelope.traceparent or "")
-
-    def _wants(self, record: Record) -> bool:
-        """Look at the type alone: most records of a topic are meant for other services."""
-        for name, value in record.headers:
-            if name == "ce_type":
-                known = self._wanted.get(value)
-                return self._learn(value) if known is None else known
-        # No type at all: the record is unreadable, and must be parked.
-        return True
-
-    def _learn(self, event_type: bytes) -> bool:
-        try:
-            wanted = self._catalogue.knows_name(event_type.decode())
-        except ValueError:
-            return True
-        if len(self._wanted) < _TYPES_MAX:
-            self._wanted[event_type] = wanted
-        return wanted
 
     async def _patiently(self, items: Sequence[Received | Unfit]) -> None:
         """Try until it works; gives up with Unavailable, so that the records are read again."""
@@ -325,15 +261,6 @@ def _first_of_each(
             left.discard(item.key)
         fresh.append(item)
     return fresh
-
-
-def record_of(raw: "ConsumerRecord[bytes, bytes]") -> Record:
-    """What we keep of a consumer's record."""
-    key = raw.key.decode("utf-8", "replace") if raw.key is not None else None
-    # A partner writes what it likes: PostgreSQL's text holds no NUL, and a header may be null.
-    key = key.replace("\0", "\ufffd") if key else key
-    headers = tuple((name, value or b"") for name, value in raw.headers)
-    return Record(raw.topic, raw.partition, raw.offset, key, headers, raw.value)
 
 
 def _uuid(text: str | None) -> UUID | None:

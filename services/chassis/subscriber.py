@@ -15,8 +15,9 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from services.chassis.consumer import Processor, record_of
+from services.chassis.consumer import Processor
 from services.chassis.errors import TRANSIENT
+from services.chassis.incoming import record_of
 from services.chassis.pace import gather_more
 from services.chassis.telemetry import Logger
 

@@ -13,9 +13,10 @@ from contracts.referral import (
     Status,
 )
 from contracts.routing import CaseAssigned, Mode
-from services.chassis.consumer import Handler, Received
+from services.chassis.consumer import Handler
 from services.chassis.db import Connection
 from services.chassis.ids import Clock
+from services.chassis.incoming import Received
 from services.intake import store
 from services.intake.domain import CaseStanding, ReferralKnown
 from services.intake.rules import CaseEvent, assigned_stage, referral_stage

@@ -6,9 +6,9 @@ from contracts.envelope import partner_source
 from contracts.referral import ReferralAnswered
 from contracts.routing import CaseAssigned
 from contracts.topics import partner_of
-from services.chassis.consumer import Received
 from services.chassis.db import Connection
 from services.chassis.ids import Clock, new_id
+from services.chassis.incoming import Received
 from services.referral import rules, store
 from services.referral.answering import Submission, settle
 from services.referral.domain import Verdict

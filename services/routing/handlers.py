@@ -14,10 +14,10 @@ from contracts.referral import RedecisionRequested
 from contracts.routing import CaseAssigned
 from contracts.situation import Situation
 from services.chassis import journal
-from services.chassis.consumer import Received
 from services.chassis.db import Connection
 from services.chassis.errors import Rejected
 from services.chassis.ids import Clock, new_id
+from services.chassis.incoming import Received
 from services.chassis.journal import Outgoing
 from services.routing import register_store, store
 from services.routing.activation import Registers

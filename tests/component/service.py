@@ -12,9 +12,9 @@ from pydantic import SecretStr
 from contracts.envelope import Envelope
 from contracts.event import Event
 from deploy.local.provision import DatabaseUrls
-from services.chassis.consumer import Received
 from services.chassis.db import CHASSIS_MIGRATIONS, Database, migrate
 from services.chassis.ids import new_id
+from services.chassis.incoming import Received
 from services.chassis.parked import Record
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -45,7 +45,9 @@ async def open_database(urls: DatabaseUrls, migrations: Path) -> AsyncIterator[D
         await database.stop()
 
 
-def received(event: Event, case_id: UUID, *, source: str = "urn:test", sequence: int = 1) -> Received:
+def received(
+    event: Event, case_id: UUID, *, source: str = "urn:test", sequence: int = 1
+) -> Received:
     """An event as the chassis hands it to a handler."""
     envelope = Envelope(
         id=str(new_id()),

@@ -16,10 +16,10 @@ from contracts.topics import TopicSpec
 from deploy.local.provision import DatabaseUrls, provision_topics
 from deploy.local.stack import ServerAddresses
 from services.chassis import journal
-from services.chassis.consumer import Received
 from services.chassis.db import CHASSIS_MIGRATIONS, Connection, migrate
 from services.chassis.errors import Rejected
 from services.chassis.ids import new_id, utc_now
+from services.chassis.incoming import Received
 from services.chassis.journal import Outgoing
 from services.chassis.runtime import Runtime
 from services.chassis.settings import ServiceSettings, service_config

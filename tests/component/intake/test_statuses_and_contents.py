@@ -22,8 +22,8 @@ from contracts.referral import (
 )
 from contracts.routing import CaseAssigned, HandlingLimits, Mode
 from contracts.situation import Kind, Situation, Urgency
-from services.chassis.consumer import Received
 from services.chassis.ids import utc_now
+from services.chassis.incoming import Received
 from services.chassis.parked import Record
 from services.intake import store
 from services.intake.handlers import DecisionSeen, case_follower

@@ -27,7 +27,7 @@ from contracts.routing import CaseAssigned, HandlingLimits, Mode
 from contracts.situation import Kind, Reporter, Sector, Situation, Subject, Urgency
 from services.audit.domain import Seen
 from services.audit.handlers import seen_of
-from services.chassis.consumer import Received
+from services.chassis.incoming import Received
 from services.chassis.parked import Record
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from services.routing import activation, register_store
 from services.routing.activation import COUNTEREXAMPLES_MAX, Checker, Registers
 from services.routing.domain import Register
 from services.routing.register import RegisterInvalid
-from services.routing.replay import replay
+from services.routing.replay import ReplayTooLong, replay
 from services.routing.rules import CompiledRegister, compile_register
 from services.routing.views import ActivationsView, ActivationView, RegisterView, ReplayView
 
@@ -143,8 +143,12 @@ def _add_replay(routes: APIRouter, seconds_max: float) -> None:
             register = await _compiled(request)
             since = runtime.clock() - timedelta(days=days)
             started = time.monotonic()
-            async with runtime.database.transaction() as connection:
-                found = await replay(connection, register, since, seconds_max)
+            try:
+                async with runtime.database.transaction() as connection:
+                    found = await replay(connection, register, since, seconds_max)
+            except ReplayTooLong:
+                detail = f"Not even counting was done in {seconds_max:.0f} s; take fewer days."
+                raise Problem(503, "replay-too-long", detail) from None
             return ReplayView.of(register, since, found, time.monotonic() - started)
 
         return await _alone(replaying, run)

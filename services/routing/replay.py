@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import asyncpg
 import orjson
 from pydantic import ValidationError
 
@@ -25,6 +26,10 @@ CHUNK = 2_000
 EXAMPLES_MAX = 3
 # What may differ between two decisions, in the order in which it matters to a reporter.
 ASPECTS = ("organisation", "loket", "mode", "urgency", "kind", "also", "shown", "terms")
+
+
+class ReplayTooLong(Exception):
+    """The time was over before anything could be replayed; take fewer days."""
 
 
 class Outcome(NamedTuple):
@@ -147,21 +152,26 @@ async def replay(
 ) -> Replayed:
     """Decide again on what was decided since a moment; needs a transaction, changes nothing.
 
-    Deciding runs beside the event loop, so that reports go on meanwhile.
+    Deciding runs beside the event loop, so that reports go on meanwhile. Raises ReplayTooLong when
+    not even the grouping of past decisions was done in time.
     """
     deadline = time.monotonic() + seconds_max
     replayed = Replayed()
     past: dict[bytes, Past] = {}
     chunk: list[PastDecisions] = []
-    async for group in store.past_decisions(connection, since, CHUNK):
-        chunk.append(group)
-        if len(chunk) == CHUNK:
-            await _replay_chunk(connection, replayed, register, chunk, past)
-            chunk = []
-            if time.monotonic() > deadline:
-                replayed.complete = False
-                return replayed
-    await _replay_chunk(connection, replayed, register, chunk, past)
+    await store.limit_statements(connection, seconds_max)
+    try:
+        async for group in store.past_decisions(connection, since, CHUNK):
+            chunk.append(group)
+            if len(chunk) == CHUNK:
+                await _replay_chunk(connection, replayed, register, chunk, past)
+                chunk = []
+                if time.monotonic() > deadline:
+                    replayed.complete = False
+                    return replayed
+        await _replay_chunk(connection, replayed, register, chunk, past)
+    except asyncpg.QueryCanceledError as error:
+        raise ReplayTooLong from error
     return replayed
 
 

@@ -9,18 +9,27 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from contracts.routing import Mode, Term
-from contracts.situation import UNKNOWN, Accused, Kind, Situation, Urgency
+from contracts.situation import UNKNOWN, Accused, Situation, Urgency
+from services.routing.admission import (
+    NO_REFUSAL,
+    Case,
+    Refusal,
+    first_loket,
+    kind_at,
+    party_named,
+    refusal_of,
+    stages_of,
+    usable,
+)
 from services.routing.compiled import (
     URGENCIES,
     Candidate,
     CompiledRegister,
     CompiledRule,
-    LoketTable,
     Party,
     compile_register,
 )
 from services.routing.domain import (
-    AFFILIATION,
     NO_AFFILIATION,
     Decision,
     Duty,
@@ -32,23 +41,8 @@ from services.routing.matching import Facts, flag_bits, flags_of, indices
 
 __all__ = ["CompiledRegister", "compile_register", "decide", "decide_party"]
 
-Refusal = tuple[Reason, str | None]
-_OPEN: Refusal = (Reason.LOWER_IN_ORDER, None)
 # Few rows exist, and each is a value: one object serves all decisions.
 _verdict = lru_cache(4096)(Weighed)
-
-
-@dataclass(slots=True)
-class _Case:
-    """What one decision knows; built once, then only `never_via` grows with the rules that held."""
-
-    register: CompiledRegister
-    facts: Facts
-    holds: int
-    stages: tuple[int, ...]
-    excluded: frozenset[str]
-    tried: frozenset[str]
-    never_via: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +89,7 @@ def decide(
         limits=compiled.limits[urgency],
         rule=choice.rule.rule.id,
         kind=situation.kind,
-        kind_at_primary=_kind_at(case, choice.party),
+        kind_at_primary=kind_at(case, choice.party),
         conversion_why=None if standing is None else compiled.register.standing[standing].why,
         terms=_terms(case, choice, also, shown),
         duties=_duties(case),
@@ -123,16 +117,16 @@ def party_for(register: CompiledRegister, facts: Facts, age: int | None) -> str:
 
 def _case(
     compiled: CompiledRegister, situation: Situation, excluded: frozenset[str]
-) -> tuple[_Case, int | None]:
+) -> tuple[Case, int | None]:
     facts, standing, tried = _facts(compiled, situation)
     return _on(compiled, facts, excluded, tried), standing
 
 
 def _on(
     compiled: CompiledRegister, facts: Facts, excluded: frozenset[str], tried: frozenset[str]
-) -> _Case:
+) -> Case:
     holds = compiled.selector.select(facts)
-    return _Case(compiled, facts, holds, _stages(compiled, facts), excluded, tried, set())
+    return Case(compiled, facts, holds, stages_of(compiled, facts), excluded, tried, set())
 
 
 def _urgency(compiled: CompiledRegister, facts: Facts, of_rule: int) -> Urgency:
@@ -179,17 +173,7 @@ def _derive(compiled: CompiledRegister, facts: Facts, age: int | None) -> Facts:
     return facts
 
 
-def _stages(compiled: CompiledRegister, facts: Facts) -> tuple[int, ...]:
-    """Competences left after each answer; where an organisation has none left is why not."""
-    sectors, reporters, kinds, subjects, accused = compiled.masks
-    sector = sectors[facts.sector]
-    reporter = sector & reporters[facts.reporter]
-    kind = reporter & kinds[facts.kind]
-    subject = kind & subjects[facts.subject]
-    return sector, reporter, kind, subject, subject & accused[facts.accused]
-
-
-def _choose(case: _Case) -> _Choice:
+def _choose(case: Case) -> _Choice:
     compiled = case.register
     matched = compiled.selector.section(case.holds, "rules")
     urgency = len(URGENCIES) - 1
@@ -204,127 +188,35 @@ def _choose(case: _Case) -> _Choice:
         if rule.never_via:
             case.never_via |= rule.never_via
         urgency = min(urgency, rule.urgency)
-        found = _open(case, rule.primary)
+        found = usable(case, rule.primary)
         if found is not None:
             return _Choice(*found, rule, True, urgency)
         failed.append(rule)
     for rule, candidate in _second_line(case, failed):
-        found = _open(case, candidate)
+        found = usable(case, candidate)
         if found is not None and not found[0].show_only:
             return _Choice(*found, rule, False, urgency)
     return _Choice(compiled.by_id[compiled.register.desk], None, last, True, urgency)
 
 
 def _second_line(
-    case: _Case, failed: list[CompiledRule]
+    case: Case, failed: list[CompiledRule]
 ) -> Iterator[tuple[CompiledRule, Candidate]]:
     for rule in failed:
         for candidate in rule.also:
             yield rule, candidate
     for rule in failed:
-        party = _party(case, rule.primary[0])
+        party = party_named(case, rule.primary[0])
         for organisation in party.escalates_to if party else ():
             yield rule, (organisation, None)
 
 
-def _party(case: _Case, organisation: str) -> Party | None:
-    return case.register.by_id.get(
-        case.facts.affiliation if organisation == AFFILIATION else organisation
-    )
-
-
-def _open(case: _Case, candidate: Candidate) -> tuple[Party, str | None] | None:
-    """The party and its loket, when it can take the case now."""
-    party = _party(case, candidate[0])
-    if party is None:
-        return None
-    if party.id == case.register.register.desk:
-        return party, None
-    if _refusal(case, party) is not None:
-        return None
-    if candidate[1] is not None:
-        return (
-            (party, candidate[1])
-            if _loket_open(case, party, party.loketten[candidate[1]])
-            else None
-        )
-    if not party.ordered:
-        return party, None
-    loket = _first_loket(case, party)
-    return None if loket is None else (party, loket)
-
-
-def _refusal(case: _Case, party: Party) -> Refusal | None:
-    """Why the organisation cannot take the case, or None; the gravest reason is told first."""
-    facts = case.facts
-    if party.id in case.excluded:
-        return Reason.EXCLUDED, None
-    if facts.accused in party.accused_when:
-        return Reason.ACCUSED_PARTY, "accused"
-    if not case.stages[-1] & party.bits:
-        return _not_competent(case, party)
-    if party.requires_affiliation and party.id != facts.affiliation:
-        return _not_affiliated(facts.affiliation), "affiliation"
-    return _condition(case, party)
-
-
-def _condition(case: _Case, party: Party) -> Refusal | None:
-    if case.facts.flags & party.requires_flags != party.requires_flags:
-        return Reason.CONDITION_NOT_MET, "flags"
-    if party.id in case.never_via:
-        return Reason.NEVER_VIA, None
-    if party.id in case.tried and not party.show_only:
-        return Reason.ALREADY_TRIED, "steps_tried"
-    return None
-
-
-def _not_affiliated(affiliation: str) -> Reason:
-    return Reason.AFFILIATION_UNKNOWN if affiliation == UNKNOWN else Reason.OTHER_COMMITTEE
-
-
-def _not_competent(case: _Case, party: Party) -> Refusal:
-    for field, stage in zip(Facts._fields, case.stages, strict=False):
-        if not stage & party.bits:
-            if field == "accused" and case.facts.accused in party.second_choice:
-                return Reason.SECOND_CHOICE, field
-            return Reason.NOT_COMPETENT, field
-    return _OPEN
-
-
-def _first_loket(case: _Case, party: Party) -> str | None:
-    lines = case.register.selector.section(case.holds, party.lines)
-    for line in indices(lines):
-        for name in party.orders[line]:
-            if _loket_open(case, party, party.loketten[name]):
-                return name
-    return None
-
-
-def _loket_open(case: _Case, party: Party, loket: LoketTable) -> bool:
-    name = f"{party.id}/{loket.id}"
-    if name in case.excluded or name in case.never_via or name in case.tried:
-        return False
-    if case.facts.accused in loket.accused_when:
-        return False
-    if loket.kinds is not None and _kind_at(case, party) not in loket.kinds:
-        return False
-    return all(getattr(case.facts, field) in values for field, values in loket.limits)
-
-
-def _kind_at(case: _Case, party: Party) -> Kind:
-    """What the report is for this party: its own kind, or what the party's entry makes of it."""
-    bits = case.stages[-1] & party.bits
-    if not bits or party.id == case.register.register.desk:
-        return Kind(case.facts.kind)
-    return case.register.blocks[(bits & -bits).bit_length() - 1].kinds[case.facts.kind]
-
-
-def _beside(case: _Case, choice: _Choice) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _beside(case: Case, choice: _Choice) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Those who stand next to the primary: `also` may get a referral, `shown` are only shown."""
     also: list[str] = []
     shown: list[str] = []
     for candidate in choice.rule.also:
-        found = _open(case, candidate)
+        found = usable(case, candidate)
         if found is None or found[0] is choice.party or found[0].id == case.register.register.desk:
             continue
         party, loket = found
@@ -336,14 +228,14 @@ def _beside(case: _Case, choice: _Choice) -> tuple[tuple[str, ...], tuple[str, .
 
 
 def _help_lines(
-    case: _Case, choice: _Choice, shown: tuple[str, ...], urgency: Urgency
+    case: Case, choice: _Choice, shown: tuple[str, ...], urgency: Urgency
 ) -> tuple[str, ...]:
     lines = list(shown)
     for index in indices(case.register.selector.section(case.holds, "lines")):
         line = case.register.register.help_lines[index]
         if urgency in line.unless_urgency or line.show in lines or line.show == choice.party.id:
             continue
-        if _refusal(case, case.register.by_id[line.show]) is None:
+        if refusal_of(case, case.register.by_id[line.show]) is None:
             lines.append(line.show)
     return tuple(lines)
 
@@ -357,7 +249,7 @@ def _mode(compiled: CompiledRegister, party: Party) -> Mode:
 
 
 def _terms(
-    case: _Case, choice: _Choice, also: tuple[str, ...], shown: tuple[str, ...]
+    case: Case, choice: _Choice, also: tuple[str, ...], shown: tuple[str, ...]
 ) -> tuple[Term, ...]:
     compiled = case.register
     bits = compiled.selector.section(case.holds, "terms")
@@ -367,13 +259,13 @@ def _terms(
     return tuple(compiled.terms[index] for index in indices(bits))
 
 
-def _duties(case: _Case) -> tuple[Duty, ...]:
+def _duties(case: Case) -> tuple[Duty, ...]:
     duties = case.register.register.duties
     bits = case.register.selector.section(case.holds, "duties")
     return tuple(duties[index] for index in indices(bits))
 
 
-def _weigh(case: _Case, primary: Party, also: tuple[str, ...]) -> tuple[Weighed, ...]:
+def _weigh(case: Case, primary: Party, also: tuple[str, ...]) -> tuple[Weighed, ...]:
     """Every organisation but the primary and the desk, each with the reason why it is not first."""
     beside = {name.partition("/")[0] for name in also}
     stages, left = case.stages, case.stages[-1]
@@ -399,14 +291,14 @@ def _weigh(case: _Case, primary: Party, also: tuple[str, ...]) -> tuple[Weighed,
     return tuple(rows)
 
 
-def _weighed_reason(case: _Case, party: Party, beside: set[str]) -> Refusal:
+def _weighed_reason(case: Case, party: Party, beside: set[str]) -> Refusal:
     if party.id in beside:
         return Reason.ALSO_COMPETENT, None
-    refusal = _refusal(case, party)
+    refusal = refusal_of(case, party)
     if refusal is not None:
         return refusal
     if party.show_only:
         return Reason.SHOW_ONLY, None
-    if party.ordered and _first_loket(case, party) is None:
+    if party.ordered and first_loket(case, party) is None:
         return Reason.NO_LOKET, "steps_tried"
-    return _OPEN
+    return NO_REFUSAL

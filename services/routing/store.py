@@ -159,6 +159,13 @@ async def decisions_of(connection: Connection, case_id: UUID) -> list[MadeDecisi
     return [_made(row) for row in rows]
 
 
+async def limit_statements(connection: Connection, seconds_max: float) -> None:
+    """Let the server end any statement of this transaction that takes longer."""
+    await connection.execute(
+        "SELECT set_config('statement_timeout', $1, true)", str(max(1, int(seconds_max * 1000)))
+    )
+
+
 async def past_decisions(
     connection: Connection, since: datetime, chunk: int
 ) -> AsyncIterator[PastDecisions]:

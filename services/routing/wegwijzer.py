@@ -61,6 +61,11 @@ class Wegwijzer:
         self._lines = tuple(p.id for p in register.parties if p.show_only and p.emergency)
         self._step = lru_cache(STEPS_KEPT)(self._find)
 
+    @property
+    def steps_found(self) -> int:
+        """How many different sets of answers were asked for so far."""
+        return self._step.cache_info().misses
+
     def warm(self) -> None:
         """Try out all outcomes now (some seconds) instead of at the first question that needs them.
 
@@ -118,13 +123,13 @@ class Wegwijzer:
             return self._result(situation, answers, settled=True)
         given = self._given(situation, answers)
         rows = self._splits.fitting(self._space.rows(given.five, given.told), given)
+        if self._first.id not in answers:
+            return self._ask(self._first, situation, answers, rows, given)
         if not rows:
             return self._result(situation, answers, settled=False)
         situation = self._implied(situation, given, rows)
         given = self._given(situation, answers)
         parties = self._splits.parties(rows, given)
-        if self._first.id not in answers:
-            return self._ask(self._first, situation, answers, rows, given)
         question = self._next(situation, answers, rows, given, parties)
         if question is None:
             return self._result(situation, answers, settled=self._settled(situation, parties))

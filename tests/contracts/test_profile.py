@@ -1,6 +1,5 @@
 """Every event that leaves fits the NL GOV profile, its committed schema and a foreign SDK."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -175,7 +174,7 @@ def test_every_rule_has_a_negative_example() -> None:
 
 def test_a_type_may_not_name_an_organisation() -> None:
     rule = lint.type_without(["veilig_thuis"])
-    named = dataclasses.replace(PLAIN, type="nl.sociale-veiligheid.veilig-thuis.received.v1")
+    named = PLAIN._replace(type="nl.sociale-veiligheid.veilig-thuis.received.v1")
 
     assert list(rule(lint.Emitted.of(to_headers(PLAIN), b"{}"))) == []
     assert list(rule(lint.Emitted.of(to_headers(named), b"{}"))) == ["type names an organisation"]

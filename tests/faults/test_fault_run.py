@@ -22,7 +22,7 @@ CACHE_VARIABLE = "MELDPUNT_CACHE"
 # run that cannot drain is not waited for longer than a good one of this size needs.
 SMALL = {
     # Killed often under load, so that some kill meets a batch between its offsets and its work.
-    "ack-before-work": {"reports": 1200, "service_kills": 3, "server_kills": 0, "seed": 5},
+    "ack-before-work": {"reports": 500, "service_kills": 2, "server_kills": 0, "seed": 5},
     # One republication brings every event a second time.
     "no-inbox-key": {"reports": 60, "service_kills": 0, "server_kills": 0, "republications": 1},
     # While the broker is away the outbox grows, which a cursor then passes over.

@@ -19,6 +19,7 @@ class Entries:
         self._register = register
         self.by_id = {o.id: o for o in register.organisations}
         self._base: Base | None = None
+        self._kind: Kind | None = None
         self._takes: dict[str, bool] = {}
         self._sets: dict[tuple[int, str], frozenset[str]] = {}
         self._lokets: frozenset[str] = frozenset()
@@ -28,6 +29,7 @@ class Entries:
     def ask(self, base: Base, kind: Kind) -> None:
         """From now on about these answers; `kind` is the kind after standing."""
         self._base = base
+        self._kind = kind
         self._takes = {o.id: entry_takes(o, base, kind) for o in self._register.organisations}
         self._sets = {}
         self._profiles = {}
@@ -81,7 +83,8 @@ class Entries:
             asked = bits_of({flag for entry in entries for flag in entry.requires_flags})
             affiliated = any(entry.requires_affiliation for entry in entries)
             assert self._base is not None
-            alike = (takes, self._base.accused, self._lokets & named, self._orders)
+            lokets = self._lokets & named
+            alike = (takes, self._kind, self._base.accused, lokets, self._orders)
             known = self._profiles[named] = (alike, asked | space.loket_flags, affiliated)
         same, asked, affiliated = known
         where = case.affiliation if affiliated else ""

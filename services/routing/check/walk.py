@@ -137,9 +137,8 @@ class Walker:
             tally.desk[case.base, decision.rule] += weight
             if decision.rule == self._last_rule:
                 tally.fail(Failure("gap", case, decision.primary, "no rule has a party"), weight)
-        else:
-            for failure in self._faults(case, decision, ()):
-                tally.fail(failure, weight)
+        for failure in self._faults(case, decision, ()):
+            tally.fail(failure, weight)
         if known is None:
             self._known[key] = decision
             self._beside(decision, tally)
@@ -160,10 +159,9 @@ class Walker:
         self, case: Case, decision: Decision, excluded: tuple[str, ...]
     ) -> Iterator[Failure]:
         party = decision.party
-        if decision.primary == self._register.desk:
-            return
-        for detail in self._entries.faults(party, case, decision.kind_at_primary):
-            yield Failure("primary-not-competent", case, party, detail, excluded)
+        if decision.primary != self._register.desk:
+            for detail in self._entries.faults(party, case, decision.kind_at_primary):
+                yield Failure("primary-not-competent", case, party, detail, excluded)
         accused = self._register.accused_parties.get(case.base.accused, ())
         for name in (party, *decision.also):
             if name in accused or name.partition("/")[0] in accused:

@@ -1,15 +1,30 @@
 """What another register would change in past cases: counted before it goes live."""
 
+import asyncio
 import json
+from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import pytest
 
 from contracts.reference import case_reference
 from contracts.referral import DESK
+from contracts.situation import Subject
+from services.chassis.ids import utc_now
+from services.routing import replay
 from services.routing.register import REGISTER_PATH
-from tests.component.routing.conftest import BULLIED, World, again, changed, report
+from tests.component.routing.conftest import (
+    BULLIED,
+    REGISTER,
+    MakeWorld,
+    World,
+    again,
+    changed,
+    report,
+)
 
 
 async def try_out(
@@ -99,3 +114,34 @@ async def test_a_register_that_is_wrong_is_not_replayed(world: World) -> None:
         400,
         "urn:meldpunt:problem:register-invalid",
     )
+
+
+async def test_a_replay_that_runs_out_of_time_says_how_far_it_came(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for subject in (Subject.PESTEN, Subject.PRIVACY, Subject.OVERIG):
+        await world.decided(BULLIED.model_copy(update={"subject": subject}))
+    monkeypatch.setattr(replay, "CHUNK", 1)
+    ticks = iter(range(0, 1000, 10))
+    monkeypatch.setattr(replay, "time", SimpleNamespace(monotonic=ticks.__next__))
+    since = utc_now() - timedelta(days=1)
+    async with world.database.transaction() as connection:
+        found = await replay.replay(connection, REGISTER, since, 15)
+    assert not found.complete
+    assert found.situations == 2
+
+
+async def test_one_replay_at_a_time_and_none_for_ever(make_world: MakeWorld, world: World) -> None:
+    impatient = make_world(replay_seconds_max=1)
+    await impatient.start()
+    async with world.database.transaction() as connection:
+        # What it would read is out of reach, so it waits as long as it may.
+        await connection.execute("LOCK TABLE decision IN ACCESS EXCLUSIVE MODE")
+        first = asyncio.create_task(try_out(impatient, REGISTER_PATH.read_bytes()))
+        await asyncio.sleep(0.2)
+        second = await try_out(impatient, REGISTER_PATH.read_bytes())
+        waited = await first
+    assert (second.status_code, second.headers["Retry-After"]) == (429, "10")
+    assert waited.status_code == 503
+    assert waited.json()["type"] == "urn:meldpunt:problem:replay-too-long"
+    assert (await try_out(impatient, REGISTER_PATH.read_bytes())).status_code == 200

@@ -53,7 +53,8 @@ def build(settings: RoutingSettings, check: Checker | None = None) -> FastAPI:
         async with runtime.database.connection() as connection:
             await registers.prepare(connection, runtime.clock())
             in_force = await registers.in_force(connection, runtime.clock())
-        await guides.warm(in_force.register)
+        if settings.wegwijzer_warm:
+            await guides.warm(in_force.register)
 
     runtime.before_work(activate_first)
     runtime.every("registers", PREPARE_SECONDS, prepare)

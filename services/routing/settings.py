@@ -24,6 +24,9 @@ class RoutingSettings(ServiceSettings):
     activate_shipped_register: bool | None = None
     # With one process the proofs would run inside the service and hold up its reports.
     check_processes: Annotated[int, Field(ge=2, le=32)] = 2
+    # Makes the first questions of the wegwijzer fast too; costs seconds of CPU after each start
+    # and some 100 MB, which a machine that serves no wegwijzer can do without.
+    wegwijzer_warm: bool = False
     replay_seconds_max: Annotated[float, Field(gt=0, le=300)] = 20.0
 
     @property

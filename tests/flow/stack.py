@@ -116,10 +116,17 @@ class Stack:
         async def look() -> Document | None:
             found = await self.completeness()
             enough = received is None or found["received"] >= received
-            done = enough and found["complete"] and found["open"] == 0
+            done = enough and found["complete"] and found["open"] == await self._to_assign()
             return found if done and found["accepted"] + found["atDesk"] > 0 else None
 
         return await until(look, "every case has a holder and audit is complete")
+
+    async def _to_assign(self) -> int:
+        """Cases that were taken back from a partner: open until a person at the desk assigns."""
+        async with self.client("audit", "auditor") as audit:
+            answer = await audit.get("/cases", params={"state": "waiting", "limit": 500})
+            cases = answer.raise_for_status().json()["cases"]
+            return sum((case["nextStep"] or {}).get("action") == "assign" for case in cases)
 
     async def case(self, case_id: str) -> Document | None:
         async with self.client("referral", "desk") as desk:

@@ -39,7 +39,7 @@ async def before(stack: Stack) -> AsyncIterator[Document]:
         await send(channel, report(), uuid.uuid4().hex)
     yield await stack.settled()
     found = await stack.settled()
-    assert (found["complete"], found["open"], found["parked"]) == (True, 0, 0)
+    assert (found["complete"], found["missingEvents"], found["parked"]) == (True, 0, 0)
 
 
 async def status(stack: Stack, code: str) -> Document:

@@ -201,7 +201,7 @@ async def test_capability_of_a_withdrawn_referral_is_refused(two: TwoPartners) -
 
 async def test_tokens_that_are_none_are_refused(stack: Stack) -> None:
     async with stack.client("referral") as http:
-        for header in (f"Bearer {stack.token('desk')}x", "Bearer ", "Basic ZGVzazpkZXNr"):
+        for header in (f"Bearer {stack.token('desk')}x", "Bearer x", "Basic ZGVzazpkZXNr"):
             http.headers["Authorization"] = header
             problem(await http.get("/cases"), 401)
 

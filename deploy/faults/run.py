@@ -21,6 +21,7 @@ from deploy.faults.load import Client
 from deploy.faults.schedule import REPUBLISH, Fault, duration_seconds, schedule
 from deploy.issuer import Issuer
 from deploy.local.control import attached, read_state
+from deploy.local.postgres import discard
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "cases.jsonl"
 DRAIN_SECONDS_REQUIRED = 60.0
@@ -218,6 +219,7 @@ def _fresh(data_dir: Path) -> None:
         state = read_state(data_dir)
         if state.supervisor_pid is not None:
             raise CommandError(f"A stack runs in {data_dir}; stop it, or choose another --data.")
+        discard(data_dir)
         shutil.rmtree(data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from services.routing.hsds_cli import add_export_command, add_import_command
 from services.routing.register import RegisterInvalid, load_register
 from services.routing.replay_cli import add_activate_command, add_replay_command
 
@@ -36,6 +37,8 @@ def add_commands(subparsers: Subparsers) -> None:
     _add_route(commands)
     add_replay_command(commands)
     add_activate_command(commands)
+    add_export_command(commands)
+    add_import_command(commands)
 
 
 def _add(

@@ -40,6 +40,7 @@ def _known(value: StrEnum) -> StrEnum:
 
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=400)]
+IsoDate = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
 KnownSector = Annotated[Sector, AfterValidator(_known)]
 KnownReporter = Annotated[Reporter, AfterValidator(_known)]
 KnownKind = Annotated[Kind, AfterValidator(_known)]
@@ -145,6 +146,13 @@ class Channels(_Part):
     to_verify: bool = False
 
 
+class Assured(_Part):
+    """When the entry was last checked, and by whom; people decide on it how far to trust it."""
+
+    date: IsoDate
+    by: Text
+
+
 class Organisation(_Part):
     """A party: what it takes, from whom, about whom, what comes of it and what it reports back."""
 
@@ -173,6 +181,7 @@ class Organisation(_Part):
     accepts_anonymous: bool
     feedback: Literal["status_en_inhoud", "alleen_opgepakt", "geen"]
     channels: Channels
+    assured: Assured | None = None
     duties: tuple[Remark, ...] = ()
     admissibility: tuple[Remark, ...] = ()
     not_for: tuple[Remark, ...] = ()
@@ -207,7 +216,10 @@ class RegisterTerm(_Sourced):
     extend: int | None = None
     starts: str
     what: Text
-    valid_from: str | None = None
+    # Days are those of the Netherlands, in Europe/Amsterdam, with its public holidays.
+    calendar: Literal["nl"] = "nl"
+    valid_from: IsoDate | None = None
+    valid_to: IsoDate | None = None
 
 
 class Duty(_Sourced):

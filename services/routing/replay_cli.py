@@ -1,4 +1,4 @@
-# ruff: noqa: T201 - a command line prints.
+
 """`meldpunt register replay` and `register activate`: try a new register, then put it to work."""
 
 import argparse

@@ -161,7 +161,10 @@ def _months_later(start: date, months: int) -> date:
 
 
 def _dated(term: RegisterTerm, start: date | None, today: date) -> RunningTerm:
-    valid = term.valid_from is None or start is None or date.fromisoformat(term.valid_from) <= start
+    valid = start is None or (
+        (term.valid_from is None or date.fromisoformat(term.valid_from) <= start)
+        and (term.valid_to is None or start <= date.fromisoformat(term.valid_to))
+    )
     of_an_act = term.src.startswith(_ACT)
     last = extended = over_at = None
     if start is not None:

@@ -38,7 +38,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "readRegisterDocument": EVERYBODY,
         "listRegisters": "operator desk auditor",
         "activateRegister": "operator",
-        "replayRegister": "operator desk auditor",
+        "replayRegister": "operator",
         "listClosures": "operator desk auditor",
         "closeParty": "operator desk",
         "reopenParty": "operator desk",

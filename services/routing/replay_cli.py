@@ -1,4 +1,3 @@
-
 """`meldpunt register replay` and `register activate`: try a new register, then put it to work."""
 
 import argparse

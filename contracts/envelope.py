@@ -89,8 +89,9 @@ def attributes(event: Envelope) -> dict[str, str]:
         "type": event.type,
         "time": rfc3339(event.time),
         "subject": event.subject,
-        "sequence": str(event.sequence),
-        "sequencetype": "Integer",
+        # 0 is a partner's answer without a sequence; a sequence itself begins at 1.
+        "sequence": str(event.sequence) if event.sequence else None,
+        "sequencetype": "Integer" if event.sequence else None,
         "datacontenttype": CONTENT_TYPE,
         "dataschema": event.dataschema,
         "dataref": event.dataref,

@@ -32,12 +32,13 @@ HOME = {
     "subject": "huiselijk_geweld",
     "accused": "ouder_thuis",
 }
+# Outside school, by somebody who is not of the school, and the school has said no: rule R19.
 NOBODY = {
-    "sector": "po",
+    "sector": "vo",
     "reporter": "ouder",
-    "kind": "melding",
+    "kind": "hulpvraag",
     "subject": "pesten",
-    "accused": "leerling",
+    "accused": "extern_online",
     "flags": ["outside_school", "school_tried"],
 }
 

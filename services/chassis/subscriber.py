@@ -8,9 +8,10 @@ commit, a failed batch is read again, and a rebalance waits for the batch that i
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
-from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -24,8 +25,7 @@ from services.chassis.telemetry import Logger
 _RETRY_SECONDS = 1.0
 _WATCH_SECONDS = 2.0
 _COMMIT_SECONDS = 0.25
-# FastStream sleeps as long again after an empty poll, so this is also how late an event can be.
-_POLL_MS = 10
+_POLL_MS = 200
 _MAX_POLL_INTERVAL_MS = 300_000
 
 RawBatch = tuple["ConsumerRecord[bytes, bytes]", ...]
@@ -94,6 +94,8 @@ class Subscription:
             decoder=_decode_batch,
         )
         self.subscriber(self._consume)
+        # FastStream would sleep after an empty poll, and an event that comes then would wait.
+        self.subscriber.get_msg = self._next_batch  # type: ignore[method-assign]
 
     def start(self) -> None:
         """Begin to watch progress; the broker starts the consumer itself."""
@@ -134,6 +136,10 @@ class Subscription:
     def stuck(self) -> bool:
         """Whether a restart is due: records wait, the broker answers, nothing moves."""
         return self.paused_for is None and self.stuck_seconds() > self._stuck_seconds_max
+
+    async def _next_batch(self, consumer: AIOKafkaConsumer) -> RawBatch:
+        found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._batch_max)
+        return tuple(chain.from_iterable(found.values()))
 
     async def _consume(self, batch: RawBatch) -> None:
         self._idle.clear()

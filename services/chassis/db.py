@@ -20,6 +20,8 @@ COMMAND_SECONDS_MAX = 30.0
 # Any constant: one lock per database keeps two instances from migrating at once.
 _MIGRATION_LOCK = 0x6D656C64
 _RETRY_SECONDS = 0.5
+# Our statements take arrays. Planned for each array anew, planning costs more than running them.
+_SESSION = {"plan_cache_mode": "force_generic_plan", "jit": "off"}
 
 
 class MigrationMismatch(Exception):
@@ -53,7 +55,7 @@ class Database:
                     # Pooled connections hold no session state (no LISTEN, no session locks), so
                     # the round trip that would clear it is saved.
                     reset=_keep,
-                    server_settings={"application_name": self._application},
+                    server_settings=_SESSION | {"application_name": self._application},
                 )
             except TRANSIENT as error:
                 if asyncio.get_running_loop().time() > deadline:
@@ -103,7 +105,7 @@ class Database:
             self._url,
             command_timeout=COMMAND_SECONDS_MAX,
             timeout=ACQUIRE_SECONDS_MAX,
-            server_settings={"application_name": f"{self._application}-relay"},
+            server_settings=_SESSION | {"application_name": f"{self._application}-relay"},
         )
 
 

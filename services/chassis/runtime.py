@@ -93,8 +93,12 @@ class Runtime:
         pattern: str | None = None,
         group: str | None = None,
         ordered: bool = True,
+        linger_seconds: float = 0.0,
     ) -> Subscription:
         """Subscribe this service to topics, or to a pattern of topics, in a consumer group.
+
+        With `linger_seconds` a batch waits that long for more: for readers that nobody waits for,
+        because a small batch costs much the same as a large one.
 
         With `ordered` an event waits behind a parked one of its key. A handler that takes events in
         any order goes without; one that reads the topic it reports its parkings on must, or each
@@ -128,6 +132,7 @@ class Runtime:
             session_timeout_seconds=self.settings.session_timeout_seconds,
             drain_seconds_max=self.settings.drain_seconds_max,
             stuck_seconds_max=self.settings.stuck_seconds_max,
+            linger_seconds=linger_seconds,
         )
         self._subscriptions.append(subscription)
         return subscription

@@ -61,8 +61,10 @@ class Subscription:
         session_timeout_seconds: float,
         drain_seconds_max: float,
         stuck_seconds_max: float,
+        linger_seconds: float = 0.0,
     ) -> None:
         self.group_id = group_id
+        self._linger_seconds = linger_seconds
         self._processor = processor
         self._batch_max = batch_max
         self._log = log
@@ -139,7 +141,20 @@ class Subscription:
 
     async def _next_batch(self, consumer: AIOKafkaConsumer) -> RawBatch:
         found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._batch_max)
-        return tuple(chain.from_iterable(found.values()))
+        batch = tuple(chain.from_iterable(found.values()))
+        if not batch or not self._linger_seconds:
+            return batch
+        # These records count as being worked on: a rebalance waits for them.
+        self._idle.clear()
+        try:
+            await asyncio.sleep(self._linger_seconds)
+            more = await consumer.getmany(timeout_ms=0, max_records=self._batch_max)
+        except BaseException:
+            # Not handed on, so they must be read again.
+            self._rewind(batch)
+            self._idle.set()
+            raise
+        return batch + tuple(chain.from_iterable(more.values()))
 
     async def _consume(self, batch: RawBatch) -> None:
         self._idle.clear()

@@ -19,6 +19,9 @@ from services.intake.settings import IntakeSettings, secret_bytes
 from services.intake.throttle import Throttle
 from services.intake.vault import Vault
 
+# A reporter looks later, and a partner that fetches content at once may be told to come back.
+LINGER_SECONDS = 0.03
+
 
 def build(settings: IntakeSettings) -> FastAPI:
     """The whole service; raises SigningKeyMissing in production without a signing key."""
@@ -29,6 +32,7 @@ def build(settings: IntakeSettings) -> FastAPI:
         CATALOGUE,
         topics=[topics.ROUTING, topics.REFERRAL],
         group=settings.consumer_group,
+        linger_seconds=LINGER_SECONDS,
     )
     committer = Committer(
         runtime.database,

@@ -4,6 +4,7 @@
 by what is commonly done instead. Only the fault run starts it; nothing else imports it.
 """
 
+import asyncio
 import runpy
 import sys
 from collections.abc import Callable, Sequence
@@ -11,14 +12,18 @@ from typing import Any
 
 from services.chassis import inbox, relay, subscriber
 
+_WAIT_SECONDS = 0.3
+
 
 def _acknowledge_before_work() -> None:
-    """Commit the offsets first, as FastStream's default policy does."""
+    """Commit the offsets first and work behind them, as an acknowledged pool of workers does."""
     kept = subscriber.Subscription._consume  # noqa: SLF001
 
     async def consume(self: subscriber.Subscription, batch: subscriber.RawBatch) -> None:
         self._note_done(batch)
         await self.commit()
+        # Acknowledged work waits its turn in memory; a kill in this time loses it for good.
+        await asyncio.sleep(_WAIT_SECONDS)
         await kept(self, batch)
 
     subscriber.Subscription._consume = consume  # type: ignore[method-assign]  # noqa: SLF001

@@ -142,13 +142,14 @@ class Subscription:
     async def _next_batch(self, consumer: AIOKafkaConsumer) -> RawBatch:
         found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._batch_max)
         batch = tuple(chain.from_iterable(found.values()))
-        if not batch or not self._linger_seconds:
+        room = self._batch_max - len(batch)
+        if not batch or not room or not self._linger_seconds:
             return batch
         # These records count as being worked on: a rebalance waits for them.
         self._idle.clear()
         try:
             await asyncio.sleep(self._linger_seconds)
-            more = await consumer.getmany(timeout_ms=0, max_records=self._batch_max)
+            more = await consumer.getmany(timeout_ms=0, max_records=room)
         except BaseException:
             # Not handed on, so they must be read again.
             self._rewind(batch)

@@ -1,10 +1,11 @@
 """Events that intake publishes on `meldpunt.intake`."""
 
+from datetime import date
 from enum import StrEnum
-from typing import ClassVar
+from typing import Annotated, ClassVar
 from uuid import UUID
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
 from contracts.event import Event
 from contracts.situation import OrganisationId, Situation
@@ -25,6 +26,18 @@ class ContentField(StrEnum):
     IDENTITY = "identity"
 
 
+class KnownDate(BaseModel):
+    """A day on which a term starts to run, as the reporter knows it.
+
+    `starts` is a start event of the register: `decision`, `event`, `application`, `finding` ...
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    starts: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z_]{1,31}$")]
+    day: date
+
+
 class ReportReceived(Event):
     """A report was stored durably and its receipt given.
 
@@ -42,6 +55,50 @@ class ReportReceived(Event):
     received_at: AwareDatetime
     content: tuple[ContentField, ...]
     commitment: str
+    known_dates: tuple[KnownDate, ...] = ()
+
+
+class ReportWithdrawn(Event):
+    """The reporter takes the report back, with the receipt code."""
+
+    event_name: ClassVar[str] = "report-withdrawn"
+
+    report_id: UUID
+    case_id: UUID
+    withdrawn_at: AwareDatetime
+
+
+class QuestionAsked(Event):
+    """The holder asks the reporter something; the words are sealed at intake."""
+
+    event_name: ClassVar[str] = "question-asked"
+
+    question_id: UUID
+    case_id: UUID
+    referral_id: UUID
+    organisation: OrganisationId
+    answer_by: AwareDatetime
+    asked_at: AwareDatetime
+
+
+class QuestionAnswered(Event):
+    """The reporter answered with the receipt code; the holder fetches the words."""
+
+    event_name: ClassVar[str] = "question-answered"
+
+    question_id: UUID
+    case_id: UUID
+    answered_at: AwareDatetime
+
+
+class IdentityHidden(Event):
+    """The reporter no longer wants the identity to be given; what was given stays known there."""
+
+    event_name: ClassVar[str] = "identity-hidden"
+
+    report_id: UUID
+    case_id: UUID
+    hidden_at: AwareDatetime
 
 
 class ContentDisclosed(Event):
@@ -57,4 +114,11 @@ class ContentDisclosed(Event):
     disclosed_at: AwareDatetime
 
 
-EVENTS: tuple[type[Event], ...] = (ReportReceived, ContentDisclosed)
+EVENTS: tuple[type[Event], ...] = (
+    ReportReceived,
+    ContentDisclosed,
+    ReportWithdrawn,
+    QuestionAsked,
+    QuestionAnswered,
+    IdentityHidden,
+)

@@ -3,9 +3,10 @@
 Every event of the main topic says who holds the case after it and who acts next by when (P2, P3).
 """
 
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, ClassVar
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -14,6 +15,8 @@ from contracts.intake import ContentField
 from contracts.situation import Kind, LoketId, OrganisationId, Situation, Urgency
 
 DESK = "vangnet"
+REPORTER = "reporter"
+"""The actor of a next step that waits for the reporter; no organisation has this id."""
 
 
 class Status(StrEnum):
@@ -54,6 +57,54 @@ class DeclineReason(StrEnum):
     OTHER = "other"
 
 
+class CompletedAs(StrEnum):
+    """What came of a referral, as its organisation says; `decided` is a decision on a complaint."""
+
+    HELPED = "helped"
+    ADVISED = "advised"
+    MEDIATED = "mediated"
+    INFORMED = "informed"
+    DECIDED = "decided"
+    NOT_HELPED = "not-helped"
+    NO_CONTACT = "no-contact"
+    WITHDRAWN = "withdrawn"
+
+
+class ComplaintDecision(StrEnum):
+    """Decision on a complaint, required with the outcome `decided`."""
+
+    UPHELD = "upheld"
+    PARTLY_UPHELD = "partly-upheld"
+    NOT_UPHELD = "not-upheld"
+    WITHDRAWN = "withdrawn"
+    INADMISSIBLE = "inadmissible"
+
+
+class Rung(StrEnum):
+    """A step that is taken when an organisation keeps silent, in this order."""
+
+    OTHER_CHANNEL = "other-channel"
+    OTHER_LOKET = "other-loket"
+    NEXT_ORGANISATION = "next-organisation"
+    DESK = "desk"
+
+
+class ClosedBecause(StrEnum):
+    """Why a case was closed; silence is no reason (P3)."""
+
+    COMPLETED = "completed"
+    WITHDRAWN = "withdrawn"
+    ENTERED_IN_ERROR = "entered-in-error"
+
+
+class HandOverBy(StrEnum):
+    """How the desk handed a case over to an organisation that has no channel."""
+
+    PHONE = "phone"
+    LETTER = "letter"
+    VISIT = "visit"
+
+
 class DeskReason(StrEnum):
     """Why a case rests at the meldpunt's own desk."""
 
@@ -63,6 +114,10 @@ class DeskReason(StrEnum):
     SECOND_RETURN = "second-return"
     NO_CHANNEL = "no-channel"
     TERM_EXPIRED = "term-expired"
+    TAKEN_BACK = "taken-back"
+    WITHDRAWN = "withdrawn"
+    ENTERED_IN_ERROR = "entered-in-error"
+    FINDING = "finding"
 
 
 class NextAction(StrEnum):
@@ -74,6 +129,12 @@ class NextAction(StrEnum):
     ASSIGN = "assign"
     ASK_REPORTER = "ask-reporter"
     FIND_PARTY = "find-party"
+    HAND_OVER = "hand-over"
+    CALL_HOLDER = "call-holder"
+    ANSWER_QUESTION = "answer-question"
+    JUDGE_WITHDRAWAL = "judge-withdrawal"
+    REPLY_TO_FINDING = "reply-to-finding"
+    CHECK_FINDING = "check-finding"
 
 
 class NextStep(BaseModel):
@@ -109,7 +170,11 @@ class ReferralOffered(_CaseEvent):
 
 
 class ReferralStatusChanged(_CaseEvent):
-    """A referral entered a state; `holder` and `handoff` tell whether the case changed hands."""
+    """A referral entered a state; `holder` and `handoff` tell whether the case changed hands.
+
+    `until` is the date of an `on-hold`, `onward_to` the organisation that a holder refers to,
+    `handed_over_by` how the desk brought it when no system of the organisation was involved.
+    """
 
     event_name: ClassVar[str] = "referral-status-changed"
 
@@ -119,6 +184,11 @@ class ReferralStatusChanged(_CaseEvent):
     status: Status
     business_status: BusinessStatus | None = None
     reason: DeclineReason | None = None
+    outcome: CompletedAs | None = None
+    decision: ComplaintDecision | None = None
+    until: AwareDatetime | None = None
+    onward_to: OrganisationId | None = None
+    handed_over_by: HandOverBy | None = None
 
 
 class CaseAtDesk(_CaseEvent):
@@ -133,7 +203,11 @@ class RedecisionRequested(_CaseEvent):
     """Routing is asked to decide again without those excluded; the first receipt keeps counting.
 
     `decision_number` is the number of the decision asked for: one more than the last one of the
-    case. `reason` is a code of DeclineReason, or `term-expired`.
+    case. `reason` is a code of DeclineReason, `term-expired`, or `referred-onward`.
+
+    `proposed` is the organisation that the last one names as a better party. With `onward` a
+    holder asks: routing assigns exactly the proposed organisation, or answers `onward-refused`
+    and decides nothing, because the holder keeps the case.
     """
 
     event_name: ClassVar[str] = "redecision-requested"
@@ -141,6 +215,100 @@ class RedecisionRequested(_CaseEvent):
     excluded: tuple[str, ...]
     decision_number: Annotated[int, Field(ge=1)]
     reason: str
+    proposed: OrganisationId | None = None
+    onward: bool = False
+
+
+class CaseClosed(_CaseEvent):
+    """Nobody has to act any more; `holder` is who had the case last."""
+
+    event_name: ClassVar[str] = "case-closed"
+
+    because: ClosedBecause
+    outcome: CompletedAs | None = None
+
+
+class ReferralReminded(_CaseEvent):
+    """Somebody who must act was reminded; `number` counts from 1 per step, `action` says of what.
+
+    `actor` is the organisation that was reminded, or the desk.
+    """
+
+    event_name: ClassVar[str] = "referral-reminded"
+
+    referral_id: UUID | None = None
+    actor: OrganisationId
+    action: NextAction
+    number: Annotated[int, Field(ge=1)]
+
+
+class ReferralEscalated(_CaseEvent):
+    """An organisation kept silent; `rung` is the step taken because of it."""
+
+    event_name: ClassVar[str] = "referral-escalated"
+
+    referral_id: UUID
+    attempt: Annotated[int, Field(ge=1)]
+    organisation: OrganisationId
+    rung: Rung
+
+
+class TermWarned(_CaseEvent):
+    """A legal term ends soon; the holder and the reporter were told. `last_day` still counts."""
+
+    event_name: ClassVar[str] = "term-warned"
+
+    term: str
+    organisation: OrganisationId
+    last_day: date
+
+
+class DeliveryState(StrEnum):
+    """What is known of bringing a feed to an organisation; `failed` stops nothing silently."""
+
+    DELIVERED = "delivered"
+    RETRYING = "retrying"
+    FAILED = "failed"
+
+
+class DeliveryChanged(Event):
+    """Whether an organisation gets what is sent to it, per channel; about no single case.
+
+    Key and subject are `delivery_key(organisation)`. `since` is when the present state began.
+    """
+
+    event_name: ClassVar[str] = "delivery-changed"
+
+    organisation: OrganisationId
+    channel: str
+    state: DeliveryState
+    waiting: Annotated[int, Field(ge=0)]
+    since: AwareDatetime
+    at: AwareDatetime
+
+
+def delivery_key(organisation: str) -> UUID:
+    """Key of what is told of delivery to an organisation: the same for ever, never a case id."""
+    return uuid5(NAMESPACE_URL, f"urn:meldpunt:delivery:{organisation}")
+
+
+class ConsultationAsked(_CaseEvent):
+    """The holder asks another organisation for advice; the case does not change hands."""
+
+    event_name: ClassVar[str] = "consultation-asked"
+
+    consultation_id: UUID
+    organisation: OrganisationId
+
+
+class ConsultationAnswered(_CaseEvent):
+    """The organisation that was consulted gave its advice, or said that it cannot."""
+
+    event_name: ClassVar[str] = "consultation-answered"
+
+    consultation_id: UUID
+    organisation: OrganisationId
+    advised: bool
 
 
 class ReferralOffer(Event):
@@ -182,6 +350,70 @@ class ReferralWithdrawn(Event):
     at: AwareDatetime
 
 
+class ReferralReminder(Event):
+    """The organisation has to act before `due_at`; `action` says what, `number` counts from 1."""
+
+    event_name: ClassVar[str] = "referral-reminder"
+
+    referral_id: UUID
+    attempt: Annotated[int, Field(ge=1)]
+    case_id: UUID
+    organisation: OrganisationId
+    action: NextAction
+    number: Annotated[int, Field(ge=1)]
+    due_at: AwareDatetime
+    at: AwareDatetime
+
+
+class News(StrEnum):
+    """What happened in a case that its holder wants to know."""
+
+    QUESTION_ANSWERED = "question-answered"
+    CONSULTATION_ANSWERED = "consultation-answered"
+    IDENTITY_HIDDEN = "identity-hidden"
+    REPORT_ADDED = "report-added"
+    ONWARD_OFFERED = "onward-offered"
+    ONWARD_DECLINED = "onward-declined"
+    ONWARD_REFUSED = "onward-refused"
+    TERM_ENDS = "term-ends"
+
+
+class CaseNews(Event):
+    """News of a case for the organisation that has it; what was said is fetched, not sent.
+
+    `organisation` is the receiver, `other` the organisation that the news is about. `reference_id`
+    is the question or consultation. `problem` tells in a code why an onward referral is refused.
+    """
+
+    event_name: ClassVar[str] = "case-news"
+
+    referral_id: UUID
+    case_id: UUID
+    organisation: OrganisationId
+    news: News
+    other: OrganisationId | None = None
+    reference_id: UUID | None = None
+    problem: str | None = None
+    term: str | None = None
+    last_day: date | None = None
+    at: AwareDatetime
+
+
+class ConsultationRequest(Event):
+    """A holder asks this organisation for advice; question and situation are fetched over HTTP."""
+
+    event_name: ClassVar[str] = "consultation-request"
+
+    consultation_id: UUID
+    case_id: UUID
+    reference: str
+    organisation: OrganisationId
+    asked_by: OrganisationId
+    situation: Situation
+    answer_by: AwareDatetime
+    at: AwareDatetime
+
+
 class AnswerRefused(Event):
     """An answer came too late, twice or out of order; it holds the true present state."""
 
@@ -204,13 +436,22 @@ class Answer(StrEnum):
     RECEIVED = "received"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
+    IN_PROGRESS = "in-progress"
+    ON_HOLD = "on-hold"
+    NO_CONTACT = "no-contact"
+    COMPLETED = "completed"
+    RETURNED = "returned"
+    REFERRED_ONWARD = "referred-onward"
+    ENTERED_IN_ERROR = "entered-in-error"
 
 
 class ReferralAnswered(Event):
     """A partner's answer, on its `.in` topic or over the API; `answer_id` makes a repeat harmless.
 
     `attempt` must be the one of the offer: it fences off an answer to a referral that has expired.
-    `reason` is required with `rejected`.
+    The first three answer an offer; the others are for the holder. Required: `reason` with
+    `rejected` and `returned`, `until` with `on-hold`, `outcome` with `completed` (and `decision`
+    when that is `decided`), `suggested_organisation` with `referred-onward`.
     """
 
     event_name: ClassVar[str] = "referral-answered"
@@ -222,6 +463,9 @@ class ReferralAnswered(Event):
     answer: Answer
     reason: DeclineReason | None = None
     suggested_organisation: OrganisationId | None = None
+    until: AwareDatetime | None = None
+    outcome: CompletedAs | None = None
+    decision: ComplaintDecision | None = None
     at: AwareDatetime
 
 
@@ -230,6 +474,20 @@ EVENTS: tuple[type[Event], ...] = (
     ReferralStatusChanged,
     CaseAtDesk,
     RedecisionRequested,
+    CaseClosed,
+    ReferralReminded,
+    ReferralEscalated,
+    TermWarned,
+    DeliveryChanged,
+    ConsultationAsked,
+    ConsultationAnswered,
 )
-FEED_EVENTS: tuple[type[Event], ...] = (ReferralOffer, ReferralWithdrawn, AnswerRefused)
+FEED_EVENTS: tuple[type[Event], ...] = (
+    ReferralOffer,
+    ReferralWithdrawn,
+    AnswerRefused,
+    ReferralReminder,
+    CaseNews,
+    ConsultationRequest,
+)
 PARTNER_EVENTS: tuple[type[Event], ...] = (ReferralAnswered,)

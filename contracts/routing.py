@@ -1,11 +1,13 @@
 """Events that routing publishes on `meldpunt.routing`."""
 
+from datetime import date
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from contracts.calendar import SchoolRegion
 from contracts.event import Event
 from contracts.intake import ContentField
 from contracts.situation import Kind, LoketId, OrganisationId, Situation, Urgency
@@ -34,15 +36,35 @@ class Term(BaseModel):
     starts: str
     source: str
     to_verify: bool = False
+    start: date | None = None
+    last_day: date | None = None
 
 
 class HandlingLimits(BaseModel):
-    """How long a party may take before the case moves on."""
+    """How long a party may take before the case moves on.
+
+    The minutes count by the clock. Where working days are given they count instead: the end of
+    that working day in the Netherlands, without weekends and public holidays, and without the
+    school holidays of `region` when it is given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     received_within_minutes: Annotated[int, Field(gt=0)]
     accepted_within_minutes: Annotated[int, Field(gt=0)]
+    received_within_working_days: Annotated[int | None, Field(gt=0, le=60)] = None
+    accepted_within_working_days: Annotated[int | None, Field(gt=0, le=60)] = None
+    region: SchoolRegion | None = None
+
+
+class Proposal(BaseModel):
+    """An organisation that another one named as a better party, and what routing made of it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    organisation: OrganisationId
+    followed: bool
+    why: str
 
 
 class CaseAssigned(Event):
@@ -70,12 +92,53 @@ class CaseAssigned(Event):
     why: str
     terms: tuple[Term, ...] = ()
     limits: HandlingLimits
+    other_lokets: tuple[LoketId, ...] = ()
+    proposal: Proposal | None = None
+    onward: bool = False
     situation: Situation
     content: tuple[ContentField, ...]
     received_at: AwareDatetime
     decided_at: AwareDatetime
     register_version: str
     register_hash: str
+
+
+class OnwardRefused(Event):
+    """A holder wants to refer onward and the register disagrees: `problem` is a code.
+
+    Nothing was decided and no number is used up; the holder keeps the case. Codes: `unknown`,
+    `not-competent`, `accused-party`, `excluded`, `shown-only`.
+    """
+
+    event_name: ClassVar[str] = "onward-refused"
+
+    case_id: UUID
+    asked_number: Annotated[int, Field(ge=1)]
+    organisation: OrganisationId
+    problem: str
+    why: str
+    decided_at: AwareDatetime
+
+
+class Regime(BaseModel):
+    """A dated legal regime of a committee's finding, as the register has it.
+
+    It holds for findings from `valid_from` to `valid_to`, both included; without `valid_from` it
+    is not in force. `after_silence` are the organisations that are told, in this order, when the
+    board keeps silent or does not follow.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{1,63}$")]
+    valid_from: date | None = None
+    valid_to: date | None = None
+    finding: Literal["advice", "comply-or-report", "binding"]
+    board_response_weeks: Annotated[int, Field(gt=0, le=52)]
+    after_silence: tuple[OrganisationId, ...] = ()
+    after_deviation: tuple[OrganisationId, ...] = ()
+    source: str
+    to_verify: bool = False
 
 
 class RegisterActivated(Event):
@@ -93,6 +156,7 @@ class RegisterActivated(Event):
     valid_from: AwareDatetime
     activated_at: AwareDatetime
     activated_by: Annotated[str, Field(max_length=200)]
+    regimes: tuple[Regime, ...] = ()
 
 
 def register_key(version: str) -> UUID:
@@ -103,4 +167,4 @@ def register_key(version: str) -> UUID:
     return uuid5(NAMESPACE_URL, f"urn:meldpunt:register:{version}")
 
 
-EVENTS: tuple[type[Event], ...] = (CaseAssigned, RegisterActivated)
+EVENTS: tuple[type[Event], ...] = (CaseAssigned, OnwardRefused, RegisterActivated)

@@ -24,6 +24,7 @@ class ContentField(StrEnum):
 
     NARRATIVE = "narrative"
     IDENTITY = "identity"
+    ANSWERS = "answers"
 
 
 class KnownDate(BaseModel):
@@ -91,6 +92,16 @@ class QuestionAnswered(Event):
     answered_at: AwareDatetime
 
 
+class NotHelped(Event):
+    """The reporter says, with the receipt code, that no help came; the desk takes it up."""
+
+    event_name: ClassVar[str] = "not-helped"
+
+    report_id: UUID
+    case_id: UUID
+    at: AwareDatetime
+
+
 class IdentityHidden(Event):
     """The reporter no longer wants the identity to be given; what was given stays known there."""
 
@@ -121,4 +132,5 @@ EVENTS: tuple[type[Event], ...] = (
     QuestionAsked,
     QuestionAnswered,
     IdentityHidden,
+    NotHelped,
 )

@@ -83,8 +83,8 @@ class ComplaintDecision(StrEnum):
 class Rung(StrEnum):
     """A step that is taken when an organisation keeps silent, in this order."""
 
-    OTHER_CHANNEL = "other-channel"
     OTHER_LOKET = "other-loket"
+    OTHER_CHANNEL = "other-channel"
     NEXT_ORGANISATION = "next-organisation"
     DESK = "desk"
 
@@ -117,6 +117,8 @@ class DeskReason(StrEnum):
     TAKEN_BACK = "taken-back"
     WITHDRAWN = "withdrawn"
     ENTERED_IN_ERROR = "entered-in-error"
+    NO_CONTACT = "no-contact"
+    NOT_HELPED = "not-helped"
     FINDING = "finding"
 
 

@@ -57,14 +57,35 @@ class HandlingLimits(BaseModel):
     region: SchoolRegion | None = None
 
 
+class ProposalProblem(StrEnum):
+    """Why a party that another one named does not get the case.
+
+    Not in the register, not competent or admissible by its own entry, the party that the case is
+    about, out of the case before (or closed now), only shown and never sent a case, tried by the
+    reporter before, or the desk, which gets a case back and not onward.
+    """
+
+    UNKNOWN = "unknown"
+    NOT_COMPETENT = "not-competent"
+    ACCUSED_PARTY = "accused-party"
+    EXCLUDED = "excluded"
+    SHOWN_ONLY = "shown-only"
+    ALREADY_TRIED = "already-tried"
+    THE_DESK = "the-desk"
+
+
 class Proposal(BaseModel):
-    """An organisation that another one named as a better party, and what routing made of it."""
+    """An organisation that another one named as a better party, and what routing made of it.
+
+    `why` is for people: Dutch, B1. `problem` is a code of ProposalProblem when it is not followed.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     organisation: OrganisationId
     followed: bool
     why: str
+    problem: str | None = None
 
 
 class CaseAssigned(Event):
@@ -72,6 +93,8 @@ class CaseAssigned(Event):
 
     `excluded` holds those who declined, kept silent or are closed. `kind_at_primary` differs from
     the reporter's kind where a party takes no complaint: said to the reporter, reversible.
+    `never` are the accused and those above whom the register keeps the case away from, as
+    organisation or `organisation/loket`: also the desk or a holder cannot bring it there.
     """
 
     event_name: ClassVar[str] = "case-assigned"
@@ -93,6 +116,7 @@ class CaseAssigned(Event):
     terms: tuple[Term, ...] = ()
     limits: HandlingLimits
     other_lokets: tuple[LoketId, ...] = ()
+    never: tuple[str, ...] = ()
     proposal: Proposal | None = None
     onward: bool = False
     situation: Situation
@@ -104,10 +128,10 @@ class CaseAssigned(Event):
 
 
 class OnwardRefused(Event):
-    """A holder wants to refer onward and the register disagrees: `problem` is a code.
+    """A holder wants to refer onward and the register disagrees.
 
-    Nothing was decided and no number is used up; the holder keeps the case. Codes: `unknown`,
-    `not-competent`, `accused-party`, `excluded`, `shown-only`.
+    Nothing was decided and no number is used up; the holder keeps the case. `problem` is a code of
+    ProposalProblem, `why` says it to people: Dutch, B1.
     """
 
     event_name: ClassVar[str] = "onward-refused"
@@ -118,6 +142,10 @@ class OnwardRefused(Event):
     problem: str
     why: str
     decided_at: AwareDatetime
+
+
+FindingForce = Literal["advice", "comply-or-report", "binding"]
+"""What a committee's finding does to the board: advice, follow it or report why not, binding."""
 
 
 class Regime(BaseModel):
@@ -133,7 +161,7 @@ class Regime(BaseModel):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_]{1,63}$")]
     valid_from: date | None = None
     valid_to: date | None = None
-    finding: Literal["advice", "comply-or-report", "binding"]
+    finding: FindingForce
     board_response_weeks: Annotated[int, Field(gt=0, le=52)]
     after_silence: tuple[OrganisationId, ...] = ()
     after_deviation: tuple[OrganisationId, ...] = ()

@@ -6,6 +6,7 @@ that the events of one case stay in order.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 DAY_MS = 24 * 60 * 60 * 1000
 CORE_PARTITIONS = 12
@@ -17,6 +18,7 @@ INTAKE = "meldpunt.intake"
 ROUTING = "meldpunt.routing"
 REFERRAL = "meldpunt.referral"
 AUDIT = "meldpunt.audit"
+PARTNER_NAME_PREFIX = "partner-"
 PARTNER_IN_PATTERN = r"^meldpunt\.partner\.[a-z0-9_]+\.in$"
 
 
@@ -69,4 +71,62 @@ def partner_topics(organisation: str) -> tuple[TopicSpec, TopicSpec]:
     return (
         TopicSpec(partner_out(organisation), PARTNER_PARTITIONS, 90 * DAY_MS, "referral"),
         TopicSpec(partner_in(organisation), PARTNER_PARTITIONS, 90 * DAY_MS, organisation),
+    )
+
+
+class AclResource(StrEnum):
+    """Kinds of things to which Kafka gives rights."""
+
+    TOPIC = "topic"
+    GROUP = "group"
+
+
+class AclOperation(StrEnum):
+    """What a right allows; reading and writing imply describing."""
+
+    READ = "read"
+    WRITE = "write"
+    DESCRIBE = "describe"
+
+
+@dataclass(frozen=True, slots=True)
+class Acl:
+    """One right of one principal, from any host; what no right allows is refused.
+
+    `prefixed` tells that `name` is the beginning of the names that are meant.
+    """
+
+    principal: str
+    resource: AclResource
+    name: str
+    operation: AclOperation
+    prefixed: bool = False
+
+
+def partner_name(organisation: str) -> str:
+    """Name of a partner's client: the CN of its certificate and the id of its consumer group."""
+    return f"{PARTNER_NAME_PREFIX}{organisation}"
+
+
+def partner_principal(organisation: str) -> str:
+    """The partner as Kafka's authorizer names it."""
+    return f"User:{partner_name(organisation)}"
+
+
+def partner_acls(organisation: str) -> tuple[Acl, ...]:
+    """All rights of a partner: read its offers, write its answers, keep its place.
+
+    More groups of its own begin with `partner-<organisation>.`, with the point: without it the
+    right of `veilig` would also hold for the groups of `veilig_thuis`.
+    """
+    principal, name = partner_principal(organisation), partner_name(organisation)
+    offers, answers = partner_out(organisation), partner_in(organisation)
+    topic, group = AclResource.TOPIC, AclResource.GROUP
+    return (
+        Acl(principal, topic, offers, AclOperation.READ),
+        Acl(principal, topic, offers, AclOperation.DESCRIBE),
+        Acl(principal, topic, answers, AclOperation.WRITE),
+        Acl(principal, topic, answers, AclOperation.DESCRIBE),
+        Acl(principal, group, name, AclOperation.READ),
+        Acl(principal, group, f"{name}.", AclOperation.READ, prefixed=True),
     )

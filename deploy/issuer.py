@@ -16,7 +16,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 
 from deploy.local.environment import DEVELOPMENT_ISSUER
-from deploy.local.state import write_private
+from deploy.local.state import production_variable, write_private
 
 AUDIENCE = "meldpunt"
 KEY_BITS = 2048
@@ -102,10 +102,9 @@ class Issuer:
 
 
 def _refuse_production(environment: Mapping[str, str]) -> None:
-    for name, value in environment.items():
-        ours = name.startswith("MELDPUNT_") and name.endswith("_ENVIRONMENT")
-        if ours and value.strip().lower() == "production":
-            raise IssuerRefused(
-                f"{name}=production: the development issuer gives no tokens for production. Ask"
-                " your identity provider for one, or set it to development for a local stack."
-            )
+    name = production_variable(environment)
+    if name:
+        raise IssuerRefused(
+            f"{name}=production: the development issuer gives no tokens for production. Ask"
+            " your identity provider for one, or set it to development for a local stack."
+        )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from contracts.topics import CORE_TOPICS, TopicSpec, partner_topics
 from deploy.commands.base import CommandError
 from deploy.issuer import LIFETIME_MAX, Issuer
+from deploy.local.credentials import Authority
 from deploy.local.environment import StackContext, service_programs
 from deploy.local.plan import StackPlan
 from deploy.local.process import Program
@@ -48,27 +49,41 @@ def channel_of(organisation: str) -> str | None:
     return next((i.channel.value for i in roster() if i.organisation == organisation), None)
 
 
+def kafka_partners() -> tuple[str, ...]:
+    """The organisations that are reached over Kafka."""
+    return tuple(item.organisation for item in roster() if item.channel == "kafka")
+
+
 def all_topics() -> tuple[TopicSpec, ...]:
     """The core topics and those of every Kafka partner."""
-    kafka = (item.organisation for item in roster() if item.channel == "kafka")
-    return (*CORE_TOPICS, *(topic for name in kafka for topic in partner_topics(name)))
+    return (*CORE_TOPICS, *(topic for name in kafka_partners() for topic in partner_topics(name)))
 
 
-def fleet_config(bootstrap: str, referral_url: str, folder: Path, issuer: Issuer) -> dict[str, Any]:
-    """The configuration of `examples.partners.fleet` for all partners; it holds their tokens."""
+def fleet_config(context: StackContext, folder: Path) -> dict[str, Any]:
+    """The configuration of `examples.partners.fleet` for all partners.
+
+    It holds the tokens of inbox partners, and where the certificates of Kafka partners are.
+    """
+    servers = context.servers
+    issuer, authority = Issuer.open(context.data_dir), None
+    if servers.kafka_partner_bootstrap:
+        authority = Authority.open(context.data_dir)
     return {
-        "bootstrap": bootstrap,
-        "referralUrl": referral_url,
+        "bootstrap": servers.kafka_partner_bootstrap or servers.kafka_bootstrap,
+        "referralUrl": context.base_url("referral"),
         "folder": str(folder),
-        "organisations": [_member(partner, issuer) for partner in roster()],
+        "organisations": [_member(partner, issuer, authority) for partner in roster()],
     }
 
 
-def _member(partner: "Partner", issuer: Issuer) -> Mapping[str, str]:
+def _member(partner: "Partner", issuer: Issuer, authority: Authority | None) -> Mapping[str, str]:
     member = {"id": partner.organisation, "channel": partner.channel.value}
     if partner.channel == "inbox":
         client = f"partner-{partner.organisation}"
         member["token"] = issuer.issue("partner", partner.organisation, client, LIFETIME_MAX)
+    if partner.channel == "kafka" and authority:
+        mine = authority.partner(partner.organisation)
+        member |= {"ca": str(mine.ca), "certificate": str(mine.certificate), "key": str(mine.key)}
     return member
 
 
@@ -76,13 +91,7 @@ def fleet_program(context: StackContext, arguments: Sequence[str] = ()) -> Progr
     """The example partners as one program; `arguments` choose their behaviour."""
     folder = context.data_dir / "partners"
     config_file = folder / "fleet.json"
-    config = fleet_config(
-        context.servers.kafka_bootstrap,
-        context.base_url("referral"),
-        folder,
-        Issuer.open(context.data_dir),
-    )
-    write_private(config_file, config)
+    write_private(config_file, fleet_config(context, folder))
     return Program(
         name="partners",
         command=(
@@ -103,9 +112,13 @@ def programs_with_partners(context: StackContext) -> tuple[Program, ...]:
 def _plan(name: str) -> StackPlan:
     match name:
         case "WITH_PARTNERS":
-            return StackPlan(programs=programs_with_partners, topics=all_topics())
+            return StackPlan(
+                programs=programs_with_partners,
+                topics=all_topics(),
+                kafka_partners=kafka_partners(),
+            )
         case "WITHOUT_PARTNERS":
-            return StackPlan(topics=all_topics())
+            return StackPlan(topics=all_topics(), kafka_partners=kafka_partners())
         case _:
             raise AttributeError(name)
 

@@ -105,6 +105,7 @@ def _up(options: argparse.Namespace) -> int:
         state = start_detached(data_dir, say, PARTNERS_PLAN if options.partners else CORE_PLAN)
     addresses = "\n".join(f"{name:<9} {url}" for name, url in state.services.items())
     text = f"{addresses}\nkafka     {state.kafka_bootstrap}\nlogs      {data_dir / 'logs'}"
+    text += f"\npartners  {state.kafka_partner_bootstrap or '-'}  {state.partner_rights or ''}"
     emit(options, _shown(state), text)
     return 0
 
@@ -126,6 +127,8 @@ def _status(options: argparse.Namespace) -> int:
     headline = f"The stack in {data_dir} is {state.phase}."
     if state.phase == "absent":
         headline = f"No stack runs in {data_dir}; start one with `meldpunt up`."
+    if state.phase == "ready" and state.partner_rights:
+        headline += f" {state.partner_rights}"
     if state.problem:
         headline += f" {state.problem}"
     text = f"{headline}\n{render(_COLUMNS, rows)}" if state.phase != "absent" else headline
@@ -169,6 +172,8 @@ def _shown(state: StackState) -> dict[str, Any]:
         "phase": state.phase,
         "services": dict(state.services),
         "kafka": state.kafka_bootstrap,
+        "kafkaPartners": state.kafka_partner_bootstrap,
+        "partnerRights": state.partner_rights,
         "processes": {name: asdict(process) for name, process in state.processes.items()},
         "problem": state.problem,
     }

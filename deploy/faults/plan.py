@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deploy.commands.partners import all_topics, fleet_program
+from deploy.commands.partners import all_topics, fleet_program, kafka_partners
 from deploy.faults.broken import DEFECTS
 from deploy.local.environment import StackContext, service_programs
 from deploy.local.plan import StackPlan
@@ -36,4 +36,4 @@ def _broken(program: Program, defect: str) -> Program:
 def __getattr__(name: str) -> StackPlan:
     if name != "PLAN":
         raise AttributeError(name)
-    return StackPlan(programs=programs, topics=all_topics())
+    return StackPlan(programs=programs, topics=all_topics(), kafka_partners=kafka_partners())

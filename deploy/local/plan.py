@@ -16,6 +16,7 @@ from deploy.local.provision import SERVICES
 class StackPlan:
     """What runs: services, each with a database and an HTTP port, programs, and topics.
 
+    `kafka_partners` are the organisations that have rights at the broker; all others lose theirs.
     `prefix` begins the name of every database and role.
     `programs` is called when servers, databases and topics are there and before any program starts.
     """
@@ -23,6 +24,7 @@ class StackPlan:
     programs: Callable[[StackContext], Sequence[Program]] = service_programs
     services: Sequence[str] = SERVICES
     topics: Sequence[TopicSpec] = CORE_TOPICS
+    kafka_partners: Sequence[str] = ()
     prefix: str = "meldpunt"
 
 

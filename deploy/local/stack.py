@@ -34,6 +34,8 @@ class ServerAddresses:
     kafka_bootstrap: str
     postgres_admin_url: str
     kind: Literal["environment", "containers", "embedded"]
+    # Where partners connect with their certificate; None where only the first address is known.
+    kafka_partner_bootstrap: str | None = None
 
 
 class EmbeddedServers:
@@ -51,7 +53,7 @@ class EmbeddedServers:
 
     @property
     def addresses(self) -> ServerAddresses:
-        return ServerAddresses(self._kafka.bootstrap, self._postgres.admin_url, "embedded")
+        return embedded_addresses(self._kafka, self._postgres)
 
     def start(self) -> None:
         """Prepare and start both and wait until both answer."""
@@ -71,6 +73,13 @@ class EmbeddedServers:
         """Stop both in an orderly way."""
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(ManagedServer.terminate, (self.kafka, self.postgres)))
+
+
+def embedded_addresses(kafka: Kafka, postgres: Postgres) -> ServerAddresses:
+    """Where both answer; after their `prepare`."""
+    return ServerAddresses(
+        kafka.bootstrap, postgres.admin_url, "embedded", kafka.partner_bootstrap
+    )
 
 
 def addresses_from_environment() -> ServerAddresses | None:

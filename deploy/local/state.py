@@ -14,7 +14,7 @@ import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,15 @@ CHOSEN_PORTS = range(20_000, 32_000)
 
 class DataFolderBusyError(RuntimeError):
     """Another stack uses this data folder."""
+
+
+def production_variable(environment: Mapping[str, str]) -> str | None:
+    """The variable that calls the whole or a service production; None when none does."""
+    for name, value in environment.items():
+        ours = name.startswith("MELDPUNT_") and name.endswith("_ENVIRONMENT")
+        if ours and value.strip().lower() == "production":
+            return name
+    return None
 
 
 @contextmanager
@@ -58,12 +67,16 @@ def locked(data_dir: Path) -> Iterator[None]:
 
 def write_private(path: Path, value: Any) -> None:
     """Replace a JSON file in one step; only its owner can read it."""
+    write_private_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_private_text(path: Path, text: str) -> None:
+    """Replace a text file in one step; only its owner can read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "w") as file:
-            json.dump(value, file, indent=2)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         Path(scratch).replace(path)

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from deploy.local import acls
 from deploy.local.environment import StackContext
 from deploy.local.jars import JarUnavailableError, Say
 from deploy.local.kafka import Kafka
@@ -27,7 +28,7 @@ from deploy.local.provision import (
     provision_topics,
 )
 from deploy.local.servers import Server, ServerDiedError
-from deploy.local.stack import ServerAddresses, addresses_from_environment
+from deploy.local.stack import ServerAddresses, addresses_from_environment, embedded_addresses
 from deploy.local.state import (
     STATE_FILE,
     DataFolderBusyError,
@@ -145,7 +146,7 @@ class Supervisor:
                 for unit, server in zip(self._servers, pair, strict=True)
             )
         )
-        return ServerAddresses(kafka.bootstrap, postgres.admin_url, "embedded")
+        return embedded_addresses(kafka, postgres)
 
     async def _provision(self, servers: ServerAddresses) -> StackContext:
         self._say("Preparing databases and topics")
@@ -156,10 +157,16 @@ class Supervisor:
             )
             for service in plan.services
         }
-        databases, _ = await asyncio.gather(
+        databases, _, rights = await asyncio.gather(
             provision_databases(servers.postgres_admin_url, plan.prefix, passwords, plan.services),
             provision_topics(servers.kafka_bootstrap, plan.topics),
+            acls.sync(servers.kafka_bootstrap, plan.kafka_partners),
         )
+        self._state["partner_rights"] = explained = acls.explain(
+            rights, own_names=servers.kafka_partner_bootstrap is not None
+        )
+        if rights is not acls.Rights.ENFORCED:
+            self._say(explained)
         ports = {service: self._ports.get(service) for service in plan.services}
         context = StackContext(self._data_dir, servers, databases, ports, secrets)
         self._state["servers"] = vars(servers)

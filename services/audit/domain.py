@@ -12,15 +12,22 @@ class Standing(StrEnum):
 
     PARKED = "parked"
     INCOMPLETE = "incomplete"
+    CLOSED = "closed"
     PICKED_UP = "picked-up"
     AT_DESK = "at-desk"
     WAITING = "waiting"
 
 
 class State(StrEnum):
-    """Where a case stands at a moment: a standing, or `overdue` when its next step is late."""
+    """Where a case stands at a moment: a standing, or that its next step is late.
 
+    `overdue` is a case that nobody picked up in time, `holder-overdue` one whose holder accepted
+    it and then let the time of its next step go by.
+    """
+
+    CLOSED = "closed"
     PICKED_UP = "picked-up"
+    HOLDER_OVERDUE = "holder-overdue"
     AT_DESK = "at-desk"
     WAITING = "waiting"
     OVERDUE = "overdue"
@@ -36,6 +43,7 @@ class Picture:
     `*_seen` fields are sets of small numbers as bits: bit n is set when number n was seen.
     `*_sequence` fields hold the sequence in referral's source that their neighbours came from;
     0 stands for none. `parked_open` is negative while a re-drive has overtaken its parking.
+    `closed_*` tell of the last closing: a later event with a next step has opened the case again.
     """
 
     case_id: UUID
@@ -68,6 +76,13 @@ class Picture:
     returns: int = 0
     parked_open: int = 0
     last_event_at: datetime | None = None
+    closed_at: datetime | None = None
+    closed_because: str | None = None
+    closed_outcome: str | None = None
+    closed_sequence: int = 0
+    withdrawn_at: datetime | None = None
+    reminders: int = 0
+    escalations: int = 0
 
     @property
     def decisions(self) -> int:
@@ -157,6 +172,31 @@ class Head:
 
     size: int
     chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Whether an organisation gets what is sent to it over a channel; `since` the state began.
+
+    `sequence` is the one in referral's source that tells it; the highest counts.
+    """
+
+    organisation: str
+    channel: str
+    state: str
+    waiting: int
+    since: datetime
+    at: datetime
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """How often something happened; `organisation` is the one that it is told of."""
+
+    organisation: str
+    fact: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,15 @@ from contracts.referral import NextStep
 from services.audit.domain import Entry, Seen
 
 # Where an event model keeps the moment at which it happened.
-_MOMENTS = ("at", "received_at", "decided_at", "disclosed_at")
+_MOMENTS = (
+    *("at", "received_at", "decided_at", "disclosed_at", "withdrawn_at", "asked_at"),
+    *("answered_at", "hidden_at", "activated_at"),
+)
+# What an event says of a state, and of the reason for it, under the names that events have for it.
+_STATUS = ("status", "mode", "state", "because")
+_REASON = (
+    *("reason", "business_status", "outcome", "rung", "term", "problem", "action"),
+)
 
 
 def entry_of(event: Event, seen: Seen, number: int | None) -> Entry:
@@ -32,8 +40,8 @@ def entry_of(event: Event, seen: Seen, number: int | None) -> Entry:
         organisation=given("organisation"),
         referral=_text(given("referral_id")),
         attempt=given("attempt"),
-        status=_text(given("status") or given("mode")),
-        reason=_text(given("reason") or given("business_status")),
+        status=_first(known, _STATUS),
+        reason=_first(known, _REASON),
         next_actor=step.actor if step else None,
         next_action=_text(step.action) if step else None,
         next_due_at=step.due_at if step else None,
@@ -46,6 +54,14 @@ def _happened_at(known: Mapping[str, Any]) -> datetime | None:
         moment: datetime | None = known.get(name)
         if moment is not None:
             return moment
+    return None
+
+
+def _first(known: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    for name in names:
+        value = known.get(name)
+        if value is not None:
+            return str(value)
     return None
 
 

@@ -12,16 +12,25 @@ from typing import Any
 from uuid import UUID
 
 from contracts.event import Event
-from contracts.intake import ReportReceived
+from contracts.intake import ReportReceived, ReportWithdrawn
 from contracts.operations import EventParked, EventRedriven
 from contracts.reference import case_reference
 from contracts.referral import (
     DESK,
+    BusinessStatus,
     CaseAtDesk,
+    CaseClosed,
+    ClosedBecause,
+    ConsultationAnswered,
+    ConsultationAsked,
+    DeskReason,
     RedecisionRequested,
+    ReferralEscalated,
     ReferralOffered,
+    ReferralReminded,
     ReferralStatusChanged,
     Status,
+    TermWarned,
 )
 from contracts.routing import CaseAssigned
 from services.audit.domain import Picture, Seen, Standing
@@ -43,11 +52,26 @@ _PROVE_RECEIPT = frozenset(
 # A decline, and silence beyond the term: either way the case came back.
 _RETURN = frozenset({Status.REJECTED, Status.FAILED})
 _Changes = dict[str, Any]
-_ReferralEvent = ReferralOffered | ReferralStatusChanged | CaseAtDesk | RedecisionRequested
+_ReferralEvent = (
+    ReferralOffered
+    | ReferralStatusChanged
+    | CaseAtDesk
+    | RedecisionRequested
+    | CaseClosed
+    | ReferralReminded
+    | ReferralEscalated
+    | TermWarned
+    | ConsultationAsked
+    | ConsultationAnswered
+)
 
 
 def case_of(event: Event) -> UUID | None:
-    """Case that an event is about; None for a tally or a record too broken to tell."""
+    """Case that an event is about; None for a tally, a register version, a delivery, or a record
+    too broken to tell.
+
+    Only the data says so: the key of an event that is about no case is a UUID as well.
+    """
     # A model's fields as a mapping: asking the model itself for a field it lacks is slow.
     case_id: UUID | None = vars(event).get("case_id")
     return case_id
@@ -125,8 +149,11 @@ def _answered(picture: Picture, event: ReferralStatusChanged, seen: Seen) -> _Ch
     fields = _held(picture, event, seen)
     if event.status in _PROVE_RECEIPT:
         fields["referral_received_at"] = _earliest(picture.referral_received_at, event.at)
-    if event.status in _RETURN:
+    if event.status in _RETURN or event.business_status is BusinessStatus.RETURNED:
         fields["returns"] = picture.returns + 1
+    if event.status is Status.CANCELLED and _rests_at_desk(event):
+        # The desk took the case back; should an event tell why, then that comes later and counts.
+        fields |= _desk_because(picture, DeskReason.TAKEN_BACK, seen)
     if event.status is Status.ACCEPTED:
         fields["accepted_at"] = _earliest(picture.accepted_at, event.at)
         if (event.handoff, event.organisation) > (
@@ -138,10 +165,42 @@ def _answered(picture: Picture, event: ReferralStatusChanged, seen: Seen) -> _Ch
 
 
 def _desk(picture: Picture, event: CaseAtDesk, seen: Seen) -> _Changes:
+    return _held(picture, event, seen) | _desk_because(picture, event.reason, seen)
+
+
+def _desk_because(picture: Picture, reason: DeskReason, seen: Seen) -> _Changes:
+    if seen.sequence <= picture.desk_sequence:
+        return {}
+    return {"at_desk_reason": reason.value, "desk_sequence": seen.sequence}
+
+
+def _rests_at_desk(event: ReferralStatusChanged) -> bool:
+    step = event.next_step
+    return event.holder == DESK and step is not None and step.actor == DESK
+
+
+def _closed(picture: Picture, event: CaseClosed, seen: Seen) -> _Changes:
     fields = _held(picture, event, seen)
-    if seen.sequence > picture.desk_sequence:
-        fields |= {"at_desk_reason": event.reason.value, "desk_sequence": seen.sequence}
+    if seen.sequence > picture.closed_sequence:
+        fields |= {
+            "closed_at": event.at,
+            "closed_because": event.because.value,
+            "closed_outcome": event.outcome.value if event.outcome else None,
+            "closed_sequence": seen.sequence,
+        }
     return fields
+
+
+def _withdrawn(picture: Picture, event: ReportWithdrawn, _: Seen) -> _Changes:
+    return {"withdrawn_at": _earliest(picture.withdrawn_at, event.withdrawn_at)}
+
+
+def _reminded(picture: Picture, event: ReferralReminded, seen: Seen) -> _Changes:
+    return _held(picture, event, seen) | {"reminders": picture.reminders + 1}
+
+
+def _escalated(picture: Picture, event: ReferralEscalated, seen: Seen) -> _Changes:
+    return _held(picture, event, seen) | {"escalations": picture.escalations + 1}
 
 
 def _parked(picture: Picture, _: EventParked, __: Seen) -> _Changes:
@@ -159,6 +218,13 @@ _MERGES: dict[type[Event], Callable[[Picture, Any, Seen], _Changes]] = {
     ReferralStatusChanged: _answered,
     CaseAtDesk: _desk,
     RedecisionRequested: _held,
+    CaseClosed: _closed,
+    ReferralReminded: _reminded,
+    ReferralEscalated: _escalated,
+    TermWarned: _held,
+    ConsultationAsked: _held,
+    ConsultationAnswered: _held,
+    ReportWithdrawn: _withdrawn,
     EventParked: _parked,
     EventRedriven: _redriven,
 }
@@ -195,6 +261,8 @@ def standing(picture: Picture) -> Standing:
         return Standing.PARKED
     if not _whole(picture):
         return Standing.INCOMPLETE
+    if picture.closed_sequence and picture.next_due_at is None:
+        return Standing.CLOSED
     if picture.holder not in (None, DESK):
         return Standing.PICKED_UP
     if picture.desk_sequence > picture.offer_sequence and picture.next_due_at is not None:
@@ -203,34 +271,50 @@ def standing(picture: Picture) -> Standing:
 
 
 def due_at(picture: Picture) -> datetime | None:
-    """When somebody must have acted. Before referral named a step: soon after the last event; if
-    referral named none, at once, because an open case without a next step is a fault.
+    """When somebody must have acted; None for a closed case. Before referral named a step: soon
+    after the last event; if referral named none, at once, because an open case without a next
+    step is a fault.
     """
+    if picture.closed_sequence and picture.next_due_at is None:
+        return None
     if picture.holder is not None:
         return picture.next_due_at or picture.holder_at
     begun = picture.assigned_at or picture.received_at
     return begun + FIRST_STEP_WITHIN if begun else None
 
 
-FACTS = ("cases", "received", "assigned", "offered", "receivedByPartner", *Standing)
-"""What is counted, in the order of `counts`: facts that stay true, then one standing per case."""
+FACTS = (
+    *("cases", "received", "assigned", "offered", "receivedByPartner", "withdrawn"),
+    *Standing,
+    *(f"closed {because}" for because in ClosedBecause),
+)
+"""What is counted, in the order of `counts`: facts that stay true, then one standing per case, and
+of a closed case the reason."""
 
 
 def counts(picture: Picture | None) -> tuple[int, ...]:
     """1 or 0 per fact; summed over all cases this is the completeness count."""
     if picture is None:
         return (0,) * len(FACTS)
+    own = standing(picture)
+    because = picture.closed_because if own is Standing.CLOSED else None
     return (
         1,
         int(picture.received_at is not None),
         int(picture.decisions_seen != 0),
         int(picture.offered_at is not None),
         int(picture.referral_received_at is not None),
-        *_ONE_OF[standing(picture)],
+        int(picture.withdrawn_at is not None),
+        *_ONE_OF[own],
+        *_BECAUSE[because],
     )
 
 
 _ONE_OF = {own: tuple(int(own is other) for other in Standing) for own in Standing}
+_BECAUSE = {
+    own: tuple(int(own == other.value) for other in ClosedBecause)
+    for own in (None, *(because.value for because in ClosedBecause))
+}
 
 
 def _bit(number: int) -> int:

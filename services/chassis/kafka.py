@@ -1,6 +1,7 @@
 """Connection arguments for the Kafka clients, and the producer that the relay uses."""
 
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -28,8 +29,7 @@ class KafkaAccess:
             "security_protocol": settings.kafka_security_protocol,
         }
         if "SSL" in settings.kafka_security_protocol:
-            ca_file = settings.kafka_ca_file
-            arguments["ssl_context"] = create_ssl_context(cafile=str(ca_file) if ca_file else None)
+            arguments["ssl_context"] = _context(settings)
         if "SASL" in settings.kafka_security_protocol:
             password = settings.kafka_password
             arguments |= {
@@ -66,3 +66,9 @@ class KafkaAccess:
             linger_ms=0,
             max_batch_size=PRODUCE_BATCH_BYTES,
         )
+
+
+def _context(settings: ServiceSettings) -> SSLContext:
+    files = (settings.kafka_ca_file, settings.kafka_certificate_file, settings.kafka_key_file)
+    ca, certificate, key = (str(path) if path else None for path in files)
+    return create_ssl_context(cafile=ca, certfile=certificate, keyfile=key)

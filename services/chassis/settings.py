@@ -43,6 +43,9 @@ class ServiceSettings(BaseSettings):
     kafka_username: str | None = None
     kafka_password: SecretStr | None = None
     kafka_ca_file: Path | None = None
+    # A client certificate and its key: with SSL they are the service's name at the broker.
+    kafka_certificate_file: Path | None = None
+    kafka_key_file: Path | None = None
 
     auth_jwks: str
     auth_issuer: str
@@ -62,6 +65,12 @@ class ServiceSettings(BaseSettings):
     trace_sample_ratio: Annotated[float, Field(ge=0, le=1)] = 0.0
     trace_file: Path | None = None
     trace_otlp_endpoint: str | None = None
+
+    @model_validator(mode="after")
+    def _certificate_with_its_key(self) -> Self:
+        if bool(self.kafka_certificate_file) != bool(self.kafka_key_file):
+            raise ValueError("set both kafka_certificate_file and kafka_key_file, or neither")
+        return self
 
     @model_validator(mode="after")
     def _no_development_issuer_in_production(self) -> Self:

@@ -1,5 +1,7 @@
 """What is wrong with a report that was sent, field by field and without what it says."""
 
+from collections.abc import Sequence
+
 from pydantic import ValidationError
 
 from services.chassis.problem import FieldProblem, Problem, describe
@@ -14,6 +16,7 @@ _FORMS = {
     "identity.email": "Give an address like naam@voorbeeld.nl, or leave it out.",
     "identity.phone": "Give 6 to 30 digits, spaces, dashes and brackets, with or without a + in"
     " front, or leave it out.",
+    "knownDates.starts": "Use a start event of the register, such as decision, event or absence.",
 }
 
 
@@ -39,4 +42,19 @@ def _field_problem(
     if kind == "identity_empty":
         remedy = "Give at least one of name, email and phone, or leave identity out."
         return FieldProblem(field=where, problem=message, remedy=remedy)
+    if kind == "starts_repeated":
+        remedy = "Give each start event once, with the day that is known best."
+        return FieldProblem(field=where, problem=message, remedy=remedy)
     return describe(where, kind, message, context)
+
+
+def future_dates(positions: Sequence[int]) -> Problem:
+    """The 400 answer to known dates that have not come yet."""
+    remedy = "Give the day on which it happened, or leave it out until it has happened."
+    found = [
+        FieldProblem(
+            field=f"knownDates.{n}.day", problem="This day lies in the future", remedy=remedy
+        )
+        for n in positions
+    ]
+    return Problem(400, "invalid-input", "Correct the fields in `errors`.", errors=found)

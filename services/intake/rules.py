@@ -1,45 +1,88 @@
-"""Pure decisions of intake: stage of a case, words for the reporter, who may fetch content."""
+"""Pure decisions of intake: stage of a case, what a reporter may do, who may fetch content."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Literal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from contracts.referral import (
     DESK,
+    BusinessStatus,
     CaseAtDesk,
+    CaseClosed,
+    ClosedBecause,
+    DeskReason,
     RedecisionRequested,
     ReferralOffered,
     ReferralStatusChanged,
     Status,
 )
 from contracts.routing import Mode
-from contracts.situation import Kind
-from services.intake.domain import CaseStanding, ReferralKnown, ReportFound, Stage
+from contracts.situation import Urgency
+from services.intake.domain import (
+    CaseAsked,
+    CaseStanding,
+    NewReport,
+    QuestionKnown,
+    ReferralKnown,
+    ReportFound,
+    Stage,
+)
 
-CaseEvent = ReferralOffered | ReferralStatusChanged | CaseAtDesk | RedecisionRequested
+CaseEvent = ReferralOffered | ReferralStatusChanged | CaseAtDesk | RedecisionRequested | CaseClosed
 
-DECIDE_WITHIN = timedelta(minutes=15)
-# Forwarding normally takes milliseconds; only a longer wait is told as a fault of ours.
-FAULT_AFTER = timedelta(seconds=10)
 CAPABILITY_SECONDS_MAX = 300
 CLOCK_LEEWAY_SECONDS = 30
+QUESTIONS_MAX = 50
+QUESTIONS_OPEN_MAX = 5
+# Who says twice within an hour that no help came repeats the request; later it is news.
+NOT_HELPED_REPEAT = timedelta(hours=1)
+ANSWER_WITHIN = {
+    Urgency.ACUUT: timedelta(hours=4),
+    Urgency.SPOED: timedelta(days=3),
+    Urgency.NORMAAL: timedelta(days=14),
+}
 
-LIVE = frozenset(
-    {Status.REQUESTED, Status.RECEIVED, Status.ACCEPTED, Status.IN_PROGRESS, Status.ON_HOLD}
-)
+HOLDING = frozenset({Status.ACCEPTED, Status.IN_PROGRESS, Status.ON_HOLD})
+LIVE = HOLDING | {Status.REQUESTED, Status.RECEIVED}
 _ENDED = frozenset({Status.COMPLETED, Status.CANCELLED, Status.ENTERED_IN_ERROR})
 _AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-_MONTHS = ("januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus",
-           "september", "oktober", "november", "december")  # fmt: skip
-_WORDS = {Kind.KLACHT: "klacht", Kind.HULPVRAAG: "hulpvraag"}
+_CLOSED_STAGES = {
+    ClosedBecause.COMPLETED: Stage.FINISHED,
+    ClosedBecause.WITHDRAWN: Stage.WITHDRAWN,
+    ClosedBecause.ENTERED_IN_ERROR: Stage.CLOSED,
+}
+
+
+def future_dates(report: NewReport, now: datetime) -> list[int]:
+    """Positions of known dates that have not come yet in the Netherlands."""
+    if not report.known_dates:
+        return []
+    today = now.astimezone(_AMSTERDAM).date()
+    return [n for n, item in enumerate(report.known_dates) if item.day > today]
 
 
 def assigned_stage(mode: Mode) -> Stage:
     """Stage after a decision of routing, until referral has said something."""
     return Stage.ASSIGNED if mode in (Mode.REFER, Mode.SIGNAL) else Stage.AT_DESK
+
+
+def referral_standing(event: CaseEvent) -> CaseStanding:
+    """How a case stands after an event of referral."""
+    step = event.next_step
+    stage = referral_stage(event)
+    changed = event if isinstance(event, ReferralStatusChanged) else None
+    return CaseStanding(
+        stage,
+        event.holder,
+        step.actor if step else None,
+        step.due_at if step else None,
+        step.action if step else None,
+        changed.until if changed and stage is Stage.ON_HOLD else None,
+        _onward_to(event) if stage is Stage.ONWARD else None,
+        event.outcome if isinstance(event, ReferralStatusChanged | CaseClosed) else None,
+    )
 
 
 def referral_stage(event: CaseEvent) -> Stage:
@@ -48,14 +91,35 @@ def referral_stage(event: CaseEvent) -> Stage:
     A case that a partner holds stays picked up whatever happens to an offer at another partner.
     """
     match event:
+        case CaseClosed():
+            return _CLOSED_STAGES[event.because]
+        case CaseAtDesk(reason=DeskReason.FINDING):
+            return Stage.FINDING
         case CaseAtDesk():
             return Stage.AT_DESK
         case ReferralStatusChanged(next_step=None) if event.status in _ENDED:
             return Stage.FINISHED
         case _ if event.holder != DESK:
-            return Stage.PICKED_UP
+            return _stage_of_held(event)
         case _:
             return _stage_of_offer(event)
+
+
+def _stage_of_held(event: CaseEvent) -> Stage:
+    match event:
+        case ReferralOffered(signal=False) if event.organisation != event.holder:
+            return Stage.ONWARD
+        case ReferralStatusChanged() if event.organisation != event.holder:
+            waits = event.status in {Status.REQUESTED, Status.RECEIVED}
+            return Stage.ONWARD if waits else Stage.PICKED_UP
+        case ReferralStatusChanged(business_status=BusinessStatus.NO_CONTACT):
+            return Stage.NO_CONTACT
+        case ReferralStatusChanged(status=Status.ON_HOLD):
+            return Stage.ON_HOLD
+        case ReferralStatusChanged() if event.onward_to and event.status in HOLDING:
+            return Stage.ONWARD
+        case _:
+            return Stage.PICKED_UP
 
 
 def _stage_of_offer(event: CaseEvent) -> Stage:
@@ -66,90 +130,71 @@ def _stage_of_offer(event: CaseEvent) -> Stage:
             return Stage.OFFERED
         case ReferralStatusChanged(status=Status.RECEIVED):
             return Stage.SEEN
+        case ReferralStatusChanged(status=Status.COMPLETED):
+            # The desk goes on with it: nobody declined.
+            return Stage.AT_DESK
         case _:
             return Stage.SEARCHING
 
 
-@dataclass(frozen=True, slots=True)
-class StatusWords:
-    """The answer to a reporter who returns."""
-
-    stage: Stage
-    holder: str
-    text: str
-    next_actor: str | None
-    next_by: datetime | None
-    forwarding: Literal["done", "waiting"]
+def _onward_to(event: CaseEvent) -> str | None:
+    match event:
+        case ReferralStatusChanged() if event.organisation == event.holder:
+            return event.onward_to
+        case ReferralOffered() | ReferralStatusChanged():
+            return event.organisation
+        case _:
+            return None
 
 
-def status_words(found: ReportFound, now: datetime) -> StatusWords:
-    """Status in plain Dutch: what happened, who acts next and by when."""
-    waiting = _waits(found)
-    standing = _complete(found)
-    word = _WORDS.get(found.kind, "melding")
-    if waiting and now - found.committed_at > FAULT_AFTER:
-        text = _FAULT_WORDS.format(word=word)
-    else:
-        text = _STAGE_WORDS[standing.stage].format(word=word) + _term_words(standing)
-    return StatusWords(
-        standing.stage,
-        standing.holder,
-        text,
-        standing.next_actor,
-        standing.next_by,
-        "waiting" if waiting else "done",
-    )
+class Denied(StrEnum):
+    """Why a reporter or a holder cannot do something now; the value ends the problem's type."""
+
+    CASE_CLOSED = "case-closed"
+    WITHDRAWN = "report-withdrawn"
+    QUESTION_UNKNOWN = "question-unknown"
+    QUESTION_CLOSED = "question-closed"
+    QUESTION_ANSWERED = "question-answered"
+    QUESTION_ID_REUSED = "question-id-reused"
+    NOT_HOLDER = "not-holder"
+    TOO_MANY_QUESTIONS = "too-many-questions"
+    CONTENT_ERASED = "content-erased"
 
 
-def _waits(found: ReportFound) -> bool:
-    # Once another service has answered on the case, its first event has certainly been forwarded.
-    pending = found.oldest_pending_at
-    return (
-        found.standing.stage is Stage.RECEIVED
-        and pending is not None
-        and pending <= found.committed_at
-    )
+def withdrawal_denied(found: ReportFound) -> Denied | None:
+    """Why a report cannot be taken back; None also for one that was taken back before."""
+    open_or_withdrawn = found.withdrawn_at is not None or not found.standing.closed
+    return None if open_or_withdrawn else Denied.CASE_CLOSED
 
 
-def _complete(found: ReportFound) -> CaseStanding:
-    """Every open case has a next actor and a time (P3), also before routing has spoken."""
-    standing = found.standing
-    if standing.next_actor is not None or standing.stage is Stage.FINISHED:
-        return standing
-    next_by = standing.next_by or found.received_at + DECIDE_WITHIN
-    return CaseStanding(standing.stage, standing.holder, DESK, next_by)
+def not_helped_repeats(found: ReportFound, now: datetime) -> bool:
+    """Whether the reporter said only just that no help came."""
+    last = found.not_helped_at
+    return last is not None and now - last < NOT_HELPED_REPEAT
 
 
-_STAGE_WORDS = {
-    Stage.RECEIVED: "Uw {word} is veilig opgeslagen. Het meldpunt zoekt nu uit wie u het beste"
-    " kan helpen.",
-    Stage.ASSIGNED: "Wij weten welke organisatie het beste past bij uw {word}. Wij sturen uw"
-    " {word} nu naar deze organisatie.",
-    Stage.OFFERED: "Uw {word} is verstuurd naar een organisatie. De organisatie heeft nog niet"
-    " gereageerd. Tot die tijd zorgt het meldpunt voor uw {word}.",
-    Stage.SIGNALLED: "Uw {word} is doorgegeven aan een organisatie. Deze organisatie laat ons"
-    " niet weten wat zij ermee doet. Daarom vragen wij u later of u bent geholpen.",
-    Stage.SEEN: "De organisatie heeft uw {word} ontvangen, maar zegt nog niet of zij u gaat"
-    " helpen. Tot die tijd zorgt het meldpunt voor uw {word}.",
-    Stage.PICKED_UP: "Een organisatie heeft uw {word} aangenomen en gaat ermee aan de slag.",
-    Stage.SEARCHING: "De organisatie neemt uw {word} niet aan. Het meldpunt zoekt een andere"
-    " organisatie. Tot die tijd zorgt het meldpunt voor uw {word}.",
-    Stage.AT_DESK: "Een medewerker van het meldpunt behandelt uw {word} zelf.",
-    Stage.FINISHED: "De behandeling van uw {word} is klaar.",
-}
-_FAULT_WORDS = (
-    "Uw {word} is veilig opgeslagen. Het doorsturen wacht op een storing bij ons."
-    " U hoeft niets te doen: wij sturen alles door zodra de storing voorbij is."
-)
+def answer_denied(known: QuestionKnown | None, answer_mac: bytes) -> Denied | None:
+    """Why an answer is refused; None also for a repeat of the same answer.
+
+    A late answer is welcome as long as the asker has the case.
+    """
+    if known is None:
+        return Denied.QUESTION_UNKNOWN
+    if known.answer_mac is not None:
+        return None if known.answer_mac == answer_mac else Denied.QUESTION_ANSWERED
+    return None if known.status in HOLDING else Denied.QUESTION_CLOSED
 
 
-def _term_words(standing: CaseStanding) -> str:
-    if standing.next_by is None:
-        return ""
-    who = "het meldpunt" if standing.next_actor == DESK else "de organisatie"
-    local = standing.next_by.astimezone(_AMSTERDAM)
-    moment = f"{local.day} {_MONTHS[local.month - 1]} {local.year} om {local:%H:%M} uur"
-    return f" De volgende stap is van {who}, uiterlijk op {moment}."
+def question_denied(known: ReferralKnown, case: CaseAsked | None) -> Denied | None:
+    """Why a new question is refused: only who has the case asks, and not without end."""
+    if known.consulted or known.status not in HOLDING:
+        return Denied.NOT_HOLDER
+    if case is None or case.wrapped_key is None:
+        return Denied.CONTENT_ERASED
+    if case.withdrawn:
+        return Denied.WITHDRAWN
+    full = case.questions >= QUESTIONS_MAX or case.questions_open >= QUESTIONS_OPEN_MAX
+    return Denied.TOO_MANY_QUESTIONS if full else None
 
 
 class Refusal(StrEnum):

@@ -2,25 +2,34 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from contracts.reference import case_reference
 from contracts.referral import (
     AnswerRefused,
     CaseAtDesk,
+    CaseClosed,
+    CaseNews,
+    ClosedBecause,
+    CompletedAs,
     DeskReason,
+    News,
     RedecisionRequested,
     ReferralAnswered,
+    ReferralEscalated,
     ReferralOffer,
     ReferralOffered,
+    ReferralReminded,
     ReferralStatusChanged,
     ReferralWithdrawn,
+    Rung,
     Status,
 )
-from contracts.routing import CaseAssigned
-from services.referral.domain import Case, Channel, FeedItem, Referral, Verdict, WhoMustAct
+from contracts.situation import Situation
+from services.referral.domain import Case, FeedItem, Referral, Verdict, WhoMustAct
 
 
-def offered(case: Case, referral: Referral, channel: Channel, now: datetime) -> ReferralOffered:
+def offered(case: Case, referral: Referral, now: datetime) -> ReferralOffered:
     """An organisation was asked."""
     return ReferralOffered(
         **_standing(case, now),
@@ -28,13 +37,13 @@ def offered(case: Case, referral: Referral, channel: Channel, now: datetime) -> 
         attempt=referral.attempt,
         organisation=referral.organisation,
         loket=referral.loket,
-        channel=channel.value,
+        channel=referral.channel.value,
         decision_id=referral.decision_id,
         signal=referral.signal,
     )
 
 
-def offer_item(referral: Referral, event: CaseAssigned) -> FeedItem:
+def offer_item(case: Case, referral: Referral) -> FeedItem:
     """The offer itself, for the organisation's feed."""
     offer = ReferralOffer(
         referral_id=referral.referral_id,
@@ -43,11 +52,11 @@ def offer_item(referral: Referral, event: CaseAssigned) -> FeedItem:
         reference=case_reference(referral.case_id),
         organisation=referral.organisation,
         loket=referral.loket,
-        kind=event.kind_at_primary,
-        urgency=event.urgency,
-        situation=event.situation,
-        content=event.content,
-        first_received_at=event.received_at,
+        kind=case.kind,
+        urgency=case.urgency,
+        situation=Situation.model_validate_json(case.situation),
+        content=case.content,
+        first_received_at=case.first_received_at,
         received_by=referral.received_by,
         accepted_by=referral.accepted_by,
         signal=referral.signal,
@@ -65,6 +74,11 @@ def status_changed(case: Case, referral: Referral, now: datetime) -> ReferralSta
         status=referral.status,
         business_status=referral.business_status,
         reason=referral.reason,
+        outcome=referral.outcome,
+        decision=referral.decision,
+        until=referral.until,
+        onward_to=referral.onward_to,
+        handed_over_by=referral.handed_over_by,
     )
 
 
@@ -73,14 +87,77 @@ def at_desk(case: Case, reason: DeskReason, now: datetime) -> CaseAtDesk:
     return CaseAtDesk(**_standing(case, now), reason=reason)
 
 
-def redecision(case: Case, why: str, now: datetime) -> RedecisionRequested:
-    """Routing must decide again without those who returned the case."""
+def redecision(
+    case: Case, why: str, now: datetime, *, proposed: str | None = None, onward: bool = False
+) -> RedecisionRequested:
+    """Routing must decide again without those who had the case."""
     return RedecisionRequested(
         **_standing(case, now),
         excluded=case.returned_by,
         decision_number=case.decision_number + 1,
         reason=why,
+        proposed=proposed,
+        onward=onward,
     )
+
+
+def case_closed(
+    case: Case, because: ClosedBecause, outcome: CompletedAs | None, now: datetime
+) -> CaseClosed:
+    """Nobody has to act any more."""
+    return CaseClosed(**_standing(case, now), because=because, outcome=outcome)
+
+
+def reminded(case: Case, referral: Referral | None, number: int, now: datetime) -> ReferralReminded:
+    """Whoever must act was told so once more."""
+    step = case.next_step
+    assert step is not None
+    return ReferralReminded(
+        **_standing(case, now),
+        referral_id=referral.referral_id if referral is not None else None,
+        actor=step.actor,
+        action=step.action,
+        number=number,
+    )
+
+
+def escalated(case: Case, referral: Referral, rung: Rung, now: datetime) -> ReferralEscalated:
+    """An organisation kept silent, and this is what was done."""
+    return ReferralEscalated(
+        **_standing(case, now),
+        referral_id=referral.referral_id,
+        attempt=referral.attempt,
+        organisation=referral.organisation,
+        rung=rung,
+    )
+
+
+def news(
+    referral: Referral,
+    what: News,
+    now: datetime,
+    *,
+    other: str | None = None,
+    reference_id: UUID | None = None,
+    problem: str | None = None,
+) -> FeedItem:
+    """News of a case for the organisation that has it."""
+    event = CaseNews(
+        referral_id=referral.referral_id,
+        case_id=referral.case_id,
+        organisation=referral.organisation,
+        news=what,
+        other=other,
+        reference_id=reference_id,
+        problem=problem,
+        at=now,
+    )
+    return FeedItem(referral.organisation, event)
+
+
+def onward_news(referral: Referral, target: str, now: datetime) -> FeedItem:
+    """Routing agreed: the holder's proposal was offered."""
+    return news(referral, News.ONWARD_OFFERED, now, other=target)
 
 
 def withdrawn_item(referral: Referral, now: datetime) -> FeedItem:

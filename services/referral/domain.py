@@ -9,19 +9,26 @@ from contracts.event import Event
 from contracts.intake import ContentField
 from contracts.referral import (
     DESK,
+    REPORTER,
     BusinessStatus,
+    ComplaintDecision,
+    CompletedAs,
     DeclineReason,
     DeskReason,
+    HandOverBy,
     NextAction,
     NextStep,
+    Rung,
     Status,
 )
+from contracts.routing import HandlingLimits
 from contracts.situation import Kind, Urgency
 
 REASON_TEXT_CHARACTERS_MAX = 500
 
 # A case goes back to routing once; the second return is for people (P7: no loop).
 RETURNS_MAX = 2
+REMINDERS_MAX = 2
 
 _ENDS = {Status.FAILED, Status.CANCELLED, Status.ENTERED_IN_ERROR}
 
@@ -52,10 +59,13 @@ class IllegalTransition(Exception):
 
 
 class Channel(StrEnum):
-    """How a partner gets its feed: its Kafka topic or the inbox API."""
+    """How an organisation gets what is sent to it; DESK is a person who calls or writes."""
 
     KAFKA = "kafka"
     INBOX = "inbox"
+    WEBHOOK = "webhook"
+    EMAIL = "email"
+    DESK = "desk"
 
 
 class Verdict(StrEnum):
@@ -70,6 +80,13 @@ class Verdict(StrEnum):
     WRONG_ATTEMPT = "wrong-attempt"
     REASON_MISSING = "reason-missing"
     TEXT_MISSING = "text-missing"
+    UNTIL_MISSING = "until-missing"
+    UNTIL_UNFIT = "until-unfit"
+    OUTCOME_MISSING = "outcome-missing"
+    DECISION_MISSING = "decision-missing"
+    TARGET_MISSING = "target-missing"
+    LOOP = "loop"
+    NEVER = "never"
     UNKNOWN_REFERRAL = "unknown-referral"
     WRONG_SOURCE = "wrong-source"
     ANSWER_ID_REUSED = "answer-id-reused"
@@ -90,8 +107,10 @@ class Case:
     """One case: exactly one holder, and while it is open one next step.
 
     `handoff` counts changes of holder, `attempts` the referrals made, `returns` those that were
-    declined or expired; `returned_by` are the organisations of those. `first_received_at` is the
-    reporter's first receipt, which no referral resets.
+    declined or expired; `returned_by` are the organisations that had it and do not get it again.
+    `first_received_at` is the reporter's first receipt, which no referral resets. `never` are
+    parties that may never get it, because it is about them. `step_since` is when the next step
+    began, `reminders` how often was reminded of it, `timer_at` when time alone changes the case.
     """
 
     case_id: UUID
@@ -113,14 +132,26 @@ class Case:
     first_received_at: datetime
     opened_at: datetime
     changed_at: datetime
+    limits: HandlingLimits
+    other_lokets: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    step_since: datetime | None = None
+    reminders: int = 0
+    timer_at: datetime | None = None
 
     @property
     def who_must_act(self) -> WhoMustAct:
         """Who acts next, without naming an organisation."""
-        if self.next_step is None or self.next_step.actor == DESK:
-            asks = self.next_step is not None and self.next_step.action is NextAction.ASK_REPORTER
-            return WhoMustAct.REPORTER if asks else WhoMustAct.MELDPUNT
+        step = self.next_step
+        if step is not None and (step.actor == REPORTER or step.action is NextAction.ASK_REPORTER):
+            return WhoMustAct.REPORTER
+        if step is None or step.actor == DESK:
+            return WhoMustAct.MELDPUNT
         return WhoMustAct.PARTNER
+
+    def refuses(self, organisation: str, loket: str | None = None) -> bool:
+        """Whether the case is about this organisation, or this loket of it."""
+        return organisation in self.never or f"{organisation}/{loket}" in self.never
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +159,8 @@ class Referral:
     """One attempt at one organisation; `attempt` fences answers to earlier ones off.
 
     A signal goes to a party that reports nothing back: it does not expire, since silence is what
-    was expected of it.
+    was expected of it. `onward_of` is the holder's referral from which this one is asked for;
+    `onward_to` the organisation that a holder refers to. `until` is the date of an on-hold.
     """
 
     referral_id: UUID
@@ -142,29 +174,42 @@ class Referral:
     offered_at: datetime
     received_by: datetime
     accepted_by: datetime
+    channel: Channel
     business_status: BusinessStatus | None = None
     reason: DeclineReason | None = None
     suggested_organisation: str | None = None
     received_at: datetime | None = None
     accepted_at: datetime | None = None
     closed_at: datetime | None = None
+    outcome: CompletedAs | None = None
+    decision: ComplaintDecision | None = None
+    until: datetime | None = None
+    onward_of: UUID | None = None
+    onward_to: str | None = None
+    handed_over_by: HandOverBy | None = None
+    rung: Rung | None = None
 
     @property
     def due_at(self) -> datetime | None:
-        """When silence makes this referral expire; None when nothing is awaited."""
+        """When silence makes this referral expire; None when nothing is awaited.
+
+        What the desk still has to hand over waits for the desk, not for the organisation.
+        """
         if self.signal:
             return None
         if self.status is Status.REQUESTED:
-            return min(self.received_by, self.accepted_by)
+            by_desk = self.channel is Channel.DESK
+            return None if by_desk else min(self.received_by, self.accepted_by)
         return self.accepted_by if self.status is Status.RECEIVED else None
 
 
 @dataclass(frozen=True, slots=True)
 class FeedItem:
-    """An event for one partner's own feed."""
+    """An event for one partner's own feed; `via` is the channel when it is not the usual one."""
 
     organisation: str
     event: Event
+    via: Channel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +221,15 @@ class Outcome:
     referrals: tuple[Referral, ...] = ()
     events: tuple[Event, ...] = ()
     feed: tuple[FeedItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A case with its live referrals: the open request and the one that holds it, if any."""
+
+    case: Case
+    request: Referral | None = None
+    holding: Referral | None = None
 
 
 def diagram() -> str:

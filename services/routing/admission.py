@@ -1,5 +1,6 @@
 """Whether a party can take a case, at which loket, and as what kind. Pure."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from contracts.situation import UNKNOWN, Kind
@@ -102,12 +103,15 @@ def _not_competent(case: Case, party: Party) -> Refusal:
 
 def first_loket(case: Case, party: Party) -> str | None:
     """The first loket in the order for this case that is open; None when there is none."""
-    lines = case.register.selector.section(case.holds, party.lines)
-    for line in indices(lines):
+    return next(open_lokets(case, party), None)
+
+
+def open_lokets(case: Case, party: Party) -> Iterator[str]:
+    """The lokets that could take this case, in the register's order for it; each may come twice."""
+    for line in indices(case.register.selector.section(case.holds, party.lines)):
         for name in party.orders[line]:
             if _loket_open(case, party, party.loketten[name]):
-                return name
-    return None
+                yield name
 
 
 def _loket_open(case: Case, party: Party, loket: LoketTable) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from contracts.routing import HandlingLimits, Term
 from contracts.situation import UNKNOWN, Accused, Flag, Kind, Urgency
 from services.routing.domain import (
+    HandlingTerm,
     Loket,
     Match,
     Organisation,
@@ -46,6 +47,7 @@ class LoketTable:
     limits: tuple[tuple[str, frozenset[str]], ...]
     kinds: frozenset[str] | None
     accused_when: frozenset[str]
+    handling: dict[Urgency, HandlingLimits]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Party:
     lines: str
     lines_read: int
     orders: tuple[tuple[str, ...], ...]
+    handling: dict[Urgency, HandlingLimits]
+    school_days: bool
 
 
 Candidate = tuple[str, str | None]
@@ -116,7 +120,7 @@ class CompiledRegister:
     steps: dict[str, tuple[frozenset[str], int]]
     standing: dict[tuple[str, str], int]
     floors: tuple[tuple[int, int], ...]
-    limits: dict[Urgency, HandlingLimits]
+    never: dict[str, frozenset[str]]
     committees: frozenset[str]
 
 
@@ -128,7 +132,8 @@ _NEVER = Match(flags=tuple(Flag), not_flags=tuple(Flag))
 def compile_register(register: Register) -> CompiledRegister:
     """Builds the deciding form of a register that `load_register` accepted."""
     blocks = tuple(b for i, o in enumerate(register.organisations) for b in _blocks(i, o))
-    parties = tuple(_party(i, o, blocks) for i, o in enumerate(register.organisations))
+    handling = _handling({}, register.handling_terms)
+    parties = tuple(_party(i, o, blocks, handling) for i, o in enumerate(register.organisations))
     others = tuple(party for party in parties if party.id != register.desk)
     return CompiledRegister(
         register=register,
@@ -156,15 +161,35 @@ def compile_register(register: Register) -> CompiledRegister:
         floors=tuple(
             (flag_bits(f.flags), URGENCIES.index(f.urgency)) for f in register.urgency_floor
         ),
-        limits={
-            urgency: HandlingLimits(
-                received_within_minutes=t.received_within_minutes,
-                accepted_within_minutes=t.accepted_within_minutes,
-            )
-            for urgency, t in register.handling_terms.items()
-        },
+        never={str(accused): _never_for(register, accused) for accused in Accused},
         committees=frozenset(o.id for o in register.organisations if o.requires_affiliation),
     )
+
+
+def _handling(
+    general: dict[Urgency, HandlingLimits], own: dict[Urgency, HandlingTerm]
+) -> dict[Urgency, HandlingLimits]:
+    return general | {
+        urgency: HandlingLimits(
+            received_within_minutes=term.received_within_minutes,
+            accepted_within_minutes=term.accepted_within_minutes,
+            received_within_working_days=term.received_within_working_days,
+            accepted_within_working_days=term.accepted_within_working_days,
+        )
+        for urgency, term in own.items()
+    }
+
+
+def _never_for(register: Register, accused: Accused) -> frozenset[str]:
+    """Who is the accused here, as organisation or `organisation/loket`."""
+    named = set(register.accused_parties.get(accused, ()))
+    for organisation in register.organisations:
+        if accused in organisation.accused_when:
+            named.add(organisation.id)
+        for loket in organisation.loketten:
+            if accused in loket.accused_when:
+                named.add(f"{organisation.id}/{loket.id}")
+    return frozenset(named)
 
 
 def _selector(register: Register) -> Selector:
@@ -245,8 +270,14 @@ def _takes_any(block: Block, field: str, known: list[str], blocks: tuple[Block, 
     return all(any(value in b.answers[field] for b in wider) for value in known)
 
 
-def _party(index: int, organisation: Organisation, blocks: tuple[Block, ...]) -> Party:
+def _party(
+    index: int,
+    organisation: Organisation,
+    blocks: tuple[Block, ...],
+    general: dict[Urgency, HandlingLimits],
+) -> Party:
     channels = organisation.channels
+    handling = _handling(general, organisation.handling)
     return Party(
         id=organisation.id,
         index=index,
@@ -263,17 +294,19 @@ def _party(index: int, organisation: Organisation, blocks: tuple[Block, ...]) ->
             organisation.second_choice.accused if organisation.second_choice else ()
         ),
         escalates_to=organisation.escalates_to,
-        loketten={loket.id: _loket(loket) for loket in organisation.loketten},
+        loketten={loket.id: _loket(loket, handling) for loket in organisation.loketten},
         ordered=bool(organisation.loket_order),
         lines=f"loketten of {organisation.id}",
         lines_read=flag_bits(
             tuple(f for o in organisation.loket_order for f in (*o.match.flags, *o.match.not_flags))
         ),
         orders=tuple(o.order for o in organisation.loket_order),
+        handling=handling,
+        school_days=organisation.calendar == "school_days",
     )
 
 
-def _loket(loket: Loket) -> LoketTable:
+def _loket(loket: Loket, general: dict[Urgency, HandlingLimits]) -> LoketTable:
     named = (("sector", loket.sectors), ("reporter", loket.reporters), ("subject", loket.subjects))
     return LoketTable(
         id=loket.id,
@@ -284,6 +317,7 @@ def _loket(loket: Loket) -> LoketTable:
         ),
         kinds=None if loket.kinds is None else frozenset(loket.kinds),
         accused_when=frozenset(loket.accused_when),
+        handling=_handling(general, loket.handling),
     )
 
 

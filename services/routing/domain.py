@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from contracts.routing import HandlingLimits, Mode, Term
+from contracts.routing import FindingForce, HandlingLimits, Mode, Proposal, Term
 from contracts.situation import (
     UNKNOWN,
     Accused,
@@ -109,8 +109,23 @@ class SecondChoice(_Sourced):
     accused: tuple[KnownAccused, ...]
 
 
+class HandlingTerm(_Sourced):
+    """How long a party has to confirm receipt and to accept, in clock minutes.
+
+    Working days, both or none of the two, count instead of the minutes (see `contracts.limits`).
+    """
+
+    received_within_minutes: Annotated[int, Field(gt=0)]
+    accepted_within_minutes: Annotated[int, Field(gt=0)]
+    received_within_working_days: Annotated[int | None, Field(gt=0, le=60)] = None
+    accepted_within_working_days: Annotated[int | None, Field(gt=0, le=60)] = None
+
+
 class Loket(_Part):
-    """A desk of an organisation; lists narrow what the organisation takes."""
+    """A desk of an organisation; lists narrow what the organisation takes.
+
+    `handling` are the loket's own terms; an urgency left out has those of the organisation.
+    """
 
     id: LoketId
     name: Text
@@ -120,6 +135,7 @@ class Loket(_Part):
     subjects: tuple[KnownSubject, ...] | None = None
     accused_when: tuple[KnownAccused, ...] = ()
     implies_flags: tuple[Flag, ...] = ()
+    handling: dict[Urgency, HandlingTerm] = Field(default_factory=dict)
 
 
 class LoketOrder(_Part):
@@ -154,7 +170,11 @@ class Assured(_Part):
 
 
 class Organisation(_Part):
-    """A party: what it takes, from whom, about whom, what comes of it and what it reports back."""
+    """A party: what it takes, from whom, about whom, what comes of it and what it reports back.
+
+    `handling` are terms of its own; an urgency left out has those of everybody. With `calendar`
+    `school_days` it is closed in the school holidays of its region.
+    """
 
     id: OrganisationId
     tier: Literal["core", "extended"]
@@ -188,6 +208,8 @@ class Organisation(_Part):
     data_rule: tuple[Remark, ...] = ()
     load_note: tuple[Remark, ...] = ()
     escalates_to: tuple[OrganisationId, ...] = ()
+    handling: dict[Urgency, HandlingTerm] = Field(default_factory=dict)
+    calendar: Literal["school_days"] | None = None
 
 
 class Rule(_Sourced):
@@ -258,21 +280,26 @@ class UrgencyFloor(_Sourced):
     urgency: Urgency
 
 
-class HandlingTerm(_Sourced):
-    """How many clock minutes a party has to confirm receipt and to accept."""
+class Beyond(_Sourced):
+    """Who is told after the board kept silent on a finding, or deviated from it, in this order."""
 
-    received_within_minutes: Annotated[int, Field(gt=0)]
-    accepted_within_minutes: Annotated[int, Field(gt=0)]
+    after_silence: tuple[OrganisationId, ...]
+    after_deviation: tuple[OrganisationId, ...]
 
 
 class Regime(_Sourced):
-    """The dated legal force of a committee's finding."""
+    """The dated legal force of a committee's finding; `finding` is that force in the contract.
+
+    Registers of before `finding` and `beyond` have neither.
+    """
 
     id: str
     valid_from: str | None
     valid_to: str | None
     committee_finding: str
     binding: bool
+    finding: FindingForce | None = None
+    beyond: Beyond | None = None
     board_response_weeks: int | None = None
     deviation_from_term: str | None = None
     deviation_from_finding: str | None = None
@@ -353,7 +380,9 @@ class Decision:
     In mode `show` the primary is only shown; in mode `signal` it reports nothing back; in both, and
     in mode `desk`, the desk holds the case. In mode `refer` it does until the primary accepts.
     `also` holds `organisation` or `organisation/loket`. With the register of `register_hash`,
-    `situation` and `excluded` give this same decision again.
+    `situation`, `excluded` and the organisation of `proposal` give this same decision again.
+    `never` are the accused and those above whom a rule keeps the case away from; `other_lokets`
+    are lokets of the primary that could take the case as well, the next one first.
     """
 
     situation: Situation
@@ -380,6 +409,9 @@ class Decision:
     why_en: str
     register_version: str
     register_hash: str
+    other_lokets: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    proposal: Proposal | None = None
 
     @property
     def party(self) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from contracts.calendar import local_day
 from services.routing.compiled import CompiledRegister
 from services.routing.domain import Decision
 from services.routing.explanations import Explained, party_words, short_sentences
 from services.routing.language import address, day_words
 from services.routing.questions import Questions
-from services.routing.terms import local_day
 
 
 @dataclass(frozen=True, slots=True)

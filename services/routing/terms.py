@@ -10,23 +10,20 @@ to verify.
 from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import Literal
-from zoneinfo import ZoneInfo
 
+from contracts.calendar import add_working_days, end_of_day, local_day, next_working_day
+from contracts.routing import Term
 from services.routing.compiled import CompiledRegister
 from services.routing.domain import Decision, RegisterTerm
 
-ZONE = ZoneInfo("Europe/Amsterdam")
 # The start event that we know ourselves: the report came in.
 REPORTED = "report"
 # Sources with this mark are texts of acts (see the head of the register).
 _ACT = "W_"
 _SHIFTED_UP_TO = {"days": 90, "weeks": 12, "months": 3, "working_days": 0}
-_SATURDAY = 5
-_KING_FROM_YEAR = 2014
 
 Unit = Literal["days", "working_days", "weeks", "months"]
 
@@ -87,6 +84,33 @@ def running_terms(
     )
 
 
+def dated_terms(
+    register: CompiledRegister,
+    decision: Decision,
+    received_at: datetime,
+    starts: Mapping[str, date] | None = None,
+) -> tuple[Term, ...]:
+    """The decision's terms, with start and last day where the start event's day is known.
+
+    A term that was not valid on that day gets no dates. For `starts` see `running_terms`.
+    """
+    if not decision.terms:
+        return ()
+    known = {REPORTED: local_day(received_at), **(starts or {})}
+    return tuple(
+        term if term.starts not in known else _with_dates(register, term, known[term.starts])
+        for term in decision.terms
+    )
+
+
+def _with_dates(register: CompiledRegister, term: Term, start: date) -> Term:
+    found = next(t for t in register.register.terms if t.id == term.term)
+    if not _valid_on(found, start):
+        return term
+    last = last_day(start, found.length, found.unit, of_an_act=found.src.startswith(_ACT))
+    return term.model_copy(update={"start": start, "last_day": last})
+
+
 def last_day(start: date, length: int, unit: Unit, *, of_an_act: bool = False) -> date:
     """The last day that counts of a term whose start event was on `start`."""
     match unit:
@@ -97,61 +121,9 @@ def last_day(start: date, length: int, unit: Unit, *, of_an_act: bool = False) -
         case "months":
             day = _months_later(start, length)
         case "working_days":
-            day = start
-            for _ in range(length):
-                day = _next_working_day(day + timedelta(days=1))
+            day = add_working_days(start, length)
     if of_an_act and length <= _SHIFTED_UP_TO[unit]:
-        return _next_working_day(day)
-    return day
-
-
-def local_day(moment: datetime) -> date:
-    """The date in the Netherlands. Raises ValueError for a moment without a zone."""
-    if moment.tzinfo is None:
-        raise ValueError("a moment needs a time zone")
-    return moment.astimezone(ZONE).date()
-
-
-def is_working_day(day: date) -> bool:
-    """No weekend, no public holiday."""
-    return day.weekday() < _SATURDAY and day not in public_holidays(day.year)
-
-
-@lru_cache(maxsize=256)
-def public_holidays(year: int) -> frozenset[date]:
-    """The days of Algemene termijnenwet 3, Good Friday included; own knowledge, to verify."""
-    easter = easter_sunday(year)
-    around_easter = (-2, 0, 1, 39, 49, 50)
-    fixed = ((1, 1), (5, 5), (12, 25), (12, 26))
-    return frozenset(
-        (
-            *(easter + timedelta(days=days) for days in around_easter),
-            *(date(year, month, day) for month, day in fixed),
-            _birthday_of_the_king(year),
-        )
-    )
-
-
-def easter_sunday(year: int) -> date:
-    """Easter of the Gregorian calendar."""
-    century, golden = year // 100, year % 19
-    skipped = century - century // 4
-    moon = (skipped - (8 * century + 13) // 25 + 19 * golden + 15) % 30
-    moon -= (moon // 28) * (1 - (29 // (moon + 1)) * ((21 - golden) // 11))
-    weekday = (year + year // 4 + moon + 2 - skipped) % 7
-    days = moon - weekday
-    month = 3 + (days + 40) // 44
-    return date(year, month, days + 28 - 31 * (month // 4))
-
-
-def _birthday_of_the_king(year: int) -> date:
-    day = date(year, 4, 27) if year >= _KING_FROM_YEAR else date(year, 4, 30)
-    return day - timedelta(days=1) if day.weekday() > _SATURDAY else day
-
-
-def _next_working_day(day: date) -> date:
-    while not is_working_day(day):
-        day += timedelta(days=1)
+        return next_working_day(day)
     return day
 
 
@@ -161,15 +133,12 @@ def _months_later(start: date, months: int) -> date:
 
 
 def _dated(term: RegisterTerm, start: date | None, today: date) -> RunningTerm:
-    valid = start is None or (
-        (term.valid_from is None or date.fromisoformat(term.valid_from) <= start)
-        and (term.valid_to is None or start <= date.fromisoformat(term.valid_to))
-    )
+    valid = start is None or _valid_on(term, start)
     of_an_act = term.src.startswith(_ACT)
     last = extended = over_at = None
     if start is not None:
         last = last_day(start, term.length, term.unit, of_an_act=of_an_act)
-        over_at = datetime.combine(last + timedelta(days=1), time(), ZONE).astimezone(UTC)
+        over_at = end_of_day(last)
         if term.extend:
             longest = term.length + term.extend
             extended = last_day(start, longest, term.unit, of_an_act=of_an_act)
@@ -187,6 +156,12 @@ def _dated(term: RegisterTerm, start: date | None, today: date) -> RunningTerm:
         last_day=last,
         extended_last_day=extended,
         over_at=over_at,
+    )
+
+
+def _valid_on(term: RegisterTerm, start: date) -> bool:
+    return (term.valid_from is None or date.fromisoformat(term.valid_from) <= start) and (
+        term.valid_to is None or start <= date.fromisoformat(term.valid_to)
     )
 
 

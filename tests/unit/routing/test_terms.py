@@ -6,19 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.calendar import ZONE, easter_sunday, is_working_day, local_day, public_holidays
 from contracts.situation import Situation
 from services.routing.compiled import CompiledRegister
 from services.routing.rules import decide
 from services.routing.terms import (
-    ZONE,
     RunningTerm,
     TermState,
     Unit,
-    easter_sunday,
-    is_working_day,
     last_day,
-    local_day,
-    public_holidays,
     running_terms,
 )
 

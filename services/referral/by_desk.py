@@ -1,0 +1,142 @@
+"""What people at the desk do: assign, hand over by phone or letter, switch a party off. Pure."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from contracts.referral import (
+    DESK,
+    DeclineReason,
+    DeskReason,
+    HandOverBy,
+    NextAction,
+    NextStep,
+    Status,
+)
+from services.referral import announce, holding, rules
+from services.referral.domain import (
+    OPEN,
+    Outcome,
+    Referral,
+    Standing,
+    Verdict,
+)
+from services.referral.moves import (
+    at_desk,
+    handled_by,
+    joined,
+    moved,
+    redecide,
+    stepped,
+    to_desk,
+)
+from services.referral.rules import Offering
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """How the desk brought a case, and what the organisation said to that."""
+
+    by: HandOverBy
+    accepted: bool
+
+
+def assigned(
+    standing: Standing, organisation: str, loket: str | None, offering: Offering, now: datetime
+) -> Outcome:
+    """The desk asks an organisation by its own judgement; it may have had the case before.
+
+    NEVER when the case is about that party; BUSY while somebody else holds it or is asked.
+    """
+    case, request = standing.case, standing.request
+    if case.refuses(organisation, loket) or organisation == DESK:
+        return Outcome(Verdict.NEVER, case)
+    if not case.open:
+        return Outcome(Verdict.OUTDATED, case)
+    if standing.holding is not None or (request is not None and not request.signal):
+        return Outcome(Verdict.BUSY, case)
+    given_way = Outcome(Verdict.APPLIED, case)
+    if request is not None:
+        cancelled = moved(request, Status.CANCELLED, now)
+        given_way = Outcome(
+            Verdict.APPLIED,
+            case,
+            (cancelled,),
+            (announce.status_changed(case, cancelled, now),),
+            (announce.withdrawn_item(cancelled, now),),
+        )
+    return joined(given_way, rules.offered(case, organisation, loket, offering, now))
+
+
+def handed_over(standing: Standing, referral: Referral, how: HandedOver, now: datetime) -> Outcome:
+    """The desk brought the case by phone or letter; a letter proves no acceptance (P4)."""
+    if referral.status not in OPEN:
+        return Outcome(Verdict.DUPLICATE, standing.case)
+    brought = replace(referral, handed_over_by=how.by)
+    if how.accepted:
+        return rules.accepted(standing, brought, now)
+    if referral.status is Status.RECEIVED:
+        return Outcome(Verdict.DUPLICATE, standing.case)
+    outcome = rules.received(standing, brought, now)
+    if not referral.signal:
+        return outcome
+    # Who reports nothing back is never the next actor.
+    return joined(outcome, at_desk(outcome.case, DeskReason.NO_FEEDBACK_PARTY, now))
+
+
+def switched_off(standing: Standing, organisation: str, now: datetime) -> Outcome:
+    """An organisation stops taking cases: what it was asked or holds goes to another.
+
+    Nothing was declined, so it counts as no return; the organisation is left out from now on.
+    """
+    case = standing.case
+    gone = tuple(
+        item
+        for item in (standing.request, standing.holding)
+        if item is not None and item.organisation == organisation
+    )
+    if not gone:
+        return Outcome(Verdict.OUTDATED, case)
+    request, held = standing.request, standing.holding
+    if request in gone and request is not None and request.onward_of is not None:
+        return holding.onward_ended(standing, moved(request, Status.CANCELLED, now), now)
+    if held in gone and request is not None and request not in gone:
+        # Somebody is asked already: the case waits for that answer at the desk.
+        ended = moved(held, Status.CANCELLED, now) if held is not None else None
+        assert ended is not None
+        asked = replace(request, onward_of=None)
+        case = stepped(to_desk(case, held), rules.asking_step(asked), now)
+        return Outcome(
+            Verdict.APPLIED,
+            replace(case, returned_by=(*case.returned_by, organisation)),
+            (ended, asked),
+            (announce.status_changed(case, ended, now),),
+            (announce.withdrawn_item(ended, now),),
+        )
+    ended_all = tuple(moved(item, Status.CANCELLED, now) for item in gone)
+    case = to_desk(case, held) if held in gone else case
+    case = replace(case, returned_by=(*case.returned_by, organisation), other_lokets=())
+    rest = redecide(case, DeclineReason.NOT_COMPETENT.value, now)
+    return replace(
+        rest,
+        referrals=ended_all,
+        events=(*(announce.status_changed(rest.case, i, now) for i in ended_all), *rest.events),
+        feed=tuple(announce.withdrawn_item(i, now) for i in ended_all),
+    )
+
+
+def followed(standing: Standing, step: NextStep, now: datetime) -> Outcome:
+    """A finding has another next step; the case shows it as its own."""
+    case = standing.case
+    if not case.open or case.desk_reason is not DeskReason.FINDING or case.next_step == step:
+        return Outcome(Verdict.OUTDATED, case)
+    case = stepped(case, step, now)
+    return Outcome(Verdict.APPLIED, case, events=(announce.at_desk(case, DeskReason.FINDING, now),))
+
+
+def called_holder(standing: Standing, now: datetime) -> Outcome:
+    """The desk spoke with a silent holder, who goes on: its time begins anew."""
+    held, step = standing.holding, standing.case.next_step
+    if held is None or step is None or step.action is not NextAction.CALL_HOLDER:
+        return Outcome(Verdict.OUTDATED, standing.case)
+    case = handled_by(standing.case, held.organisation, now)
+    return Outcome(Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),))

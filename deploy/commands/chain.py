@@ -35,7 +35,7 @@ class Report:
     def settled(self) -> bool:
         """Whether audit says that a party picked it up, or that the desk has it and must act."""
         step = self.seen.get("nextStep")
-        return self.seen.get("state") == "picked-up" or (
+        return self.seen.get("state") in {"picked-up", "closed"} or (
             self.seen.get("state") == "at-desk" and step is not None
         )
 

@@ -51,7 +51,7 @@ def _rebuild(options: argparse.Namespace) -> int:
 async def _run(bootstrap: str, data_dir: Path, *, wait: bool) -> tuple[dict[str, int], int]:
     await provision_topics(bootstrap, all_topics())
     # A broker that lost its topics lost the rights on them as well.
-    await acls.sync(bootstrap, kafka_partners())
+    await acls.sync(bootstrap, kafka_partners(), exclusive=False)
     services = connect_all("operator", data_dir)
     try:
         queued = {

@@ -167,7 +167,7 @@ def _case(
     if repeated:
         verdict.duplicated_effects += 1
         verdict.note("duplicated effects", f"case {case_id}: {len(repeated)} trail entries twice")
-    if view.audit_verdict not in {"picked-up", "at-desk"}:
+    if view.audit_verdict not in {"picked-up", "at-desk", "closed"}:
         verdict.audit_incomplete += 1
         verdict.note("audit incomplete", f"case {case_id}: audit says {view.audit_verdict}")
 

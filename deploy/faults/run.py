@@ -149,7 +149,7 @@ class _Run:
             while time.monotonic() < limit:
                 with contextlib.suppress(ServiceError):
                     found = await audit.get("/v1/completeness")
-                    done = found["accepted"] + found["atDesk"]
+                    done = found["accepted"] + found["atDesk"] + found["closed"]
                     if (
                         done >= acknowledged
                         and found["open"] == 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Any
@@ -20,7 +20,6 @@ from aiokafka.protocol.admin import (
     DeleteAclsRequest_v1,
     DescribeAclsRequest_v1,
 )
-from aiokafka.protocol.api import Request
 
 from contracts.topics import (
     PARTNER_NAME_PREFIX,
@@ -83,18 +82,19 @@ def explain(rights: Rights, *, own_names: bool) -> str:
             )
 
 
-async def sync(bootstrap: str, organisations: Iterable[str]) -> Rights:
-    """Give these partners the rights of the table, and take away every other partner's right.
+async def sync(bootstrap: str, organisations: Iterable[str], *, exclusive: bool) -> Rights:
+    """Give these partners the rights of the table.
 
-    Touches rights of `User:partner-*` on `meldpunt.*` and `partner-*` only. On a broker that checks
-    no rights, or does not let this client set them, nothing is changed and the answer says so.
+    `exclusive` takes away every other right of `User:partner-*` on `meldpunt.*` and `partner-*`:
+    for a broker that serves this stack alone. On a broker that checks no rights, or does not let
+    this client set them, nothing is changed and the answer says so.
     """
     wanted = {_row(acl) for name in organisations for acl in partner_acls(name)}
     async with _connected(bootstrap) as client:
         found = await _described(client, None)
         if isinstance(found, Rights):
             return found
-        stale = {row for row in found if _is_partners(row)} - wanted
+        stale = {row for row in found if exclusive and _is_partners(row)} - wanted
         await _create(client, sorted(wanted - found))
         await _delete(client, sorted(stale))
         await _visible(client, lambda rows: wanted <= rows and not stale & rows)
@@ -125,36 +125,18 @@ async def revoke(bootstrap: str, organisation: str) -> Rights:
     return Rights.ENFORCED
 
 
-class _CreateAcls(Request[CreateAclsRequest_v1]):
-    """Many rights in one request; the library's own class sends one."""
+class _Request:
+    """One exact request for the client; the library's own classes send one right at a time."""
 
-    API_KEY = CreateAclsRequest_v1.API_KEY
+    def __init__(self, struct: Any) -> None:
+        self._struct = struct
 
-    def __init__(self, rows: Sequence[_Row]) -> None:
-        self._rows = list(rows)
-
-    def build(self, request_struct_class: type[CreateAclsRequest_v1]) -> CreateAclsRequest_v1:
-        return request_struct_class(self._rows)
-
-
-class _DeleteAcls(Request[DeleteAclsRequest_v1]):
-    API_KEY = DeleteAclsRequest_v1.API_KEY
-
-    def __init__(self, filters: Sequence[_Filter]) -> None:
-        self._filters = list(filters)
-
-    def build(self, request_struct_class: type[DeleteAclsRequest_v1]) -> DeleteAclsRequest_v1:
-        return request_struct_class(self._filters)
-
-
-class _DescribeAcls(Request[DescribeAclsRequest_v1]):
-    API_KEY = DescribeAclsRequest_v1.API_KEY
-
-    def __init__(self, principal: str | None) -> None:
-        self._filter: _Filter = (_ANY, None, _ANY, principal, None, _ANY, _ANY)
-
-    def build(self, request_struct_class: type[DescribeAclsRequest_v1]) -> DescribeAclsRequest_v1:
-        return request_struct_class(*self._filter)
+    def prepare(self, versions: Mapping[int, tuple[int, int]]) -> Any:
+        """What the connection sends, if the broker's versions of this call hold it."""
+        low, high = versions.get(self._struct.API_KEY, (0, -1))
+        if not low <= self._struct.API_VERSION <= high:
+            raise AclError("This version of Kafka cannot be asked for rights; use 2.0 or newer.")
+        return self._struct
 
 
 @asynccontextmanager
@@ -168,7 +150,8 @@ async def _connected(bootstrap: str) -> AsyncIterator[AIOKafkaClient]:
 
 
 async def _described(client: AIOKafkaClient, principal: str | None) -> set[_Row] | Rights:
-    answer = await _ask(client, _DescribeAcls(principal))
+    every_right: _Filter = (_ANY, None, _ANY, principal, None, _ANY, _ANY)
+    answer = await _ask(client, DescribeAclsRequest_v1(*every_right))
     match answer.error_code:
         case 0:
             return {
@@ -187,7 +170,7 @@ async def _described(client: AIOKafkaClient, principal: str | None) -> set[_Row]
 async def _create(client: AIOKafkaClient, rows: Sequence[_Row]) -> None:
     if not rows:
         return
-    answer = await _ask(client, _CreateAcls(rows))
+    answer = await _ask(client, CreateAclsRequest_v1(list(rows)))
     for row, (code, text) in zip(rows, answer.creation_responses, strict=True):
         if code:
             raise AclError(
@@ -198,7 +181,7 @@ async def _create(client: AIOKafkaClient, rows: Sequence[_Row]) -> None:
 async def _delete(client: AIOKafkaClient, rows: Sequence[_Row]) -> None:
     if not rows:
         return
-    answer = await _ask(client, _DeleteAcls(rows))
+    answer = await _ask(client, DeleteAclsRequest_v1(list(rows)))
     for row, (code, text, _) in zip(rows, answer.filter_responses, strict=True):
         if code:
             raise AclError(
@@ -218,11 +201,11 @@ async def _visible(client: AIOKafkaClient, as_wanted: Callable[[set[_Row]], bool
         await asyncio.sleep(VISIBLE_POLL_SECONDS)
 
 
-async def _ask(client: AIOKafkaClient, request: Request[Any]) -> Any:
+async def _ask(client: AIOKafkaClient, struct: Any) -> Any:
     node = client.get_random_node()
     if node is None:
         raise AclError("No broker answers.")
-    return await client.send(node, request)
+    return await client.send(node, _Request(struct))
 
 
 def _row(acl: Acl) -> _Row:

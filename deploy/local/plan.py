@@ -16,7 +16,7 @@ from deploy.local.provision import SERVICES
 class StackPlan:
     """What runs: services, each with a database and an HTTP port, programs, and topics.
 
-    `kafka_partners` are the organisations that have rights at the broker; all others lose theirs.
+    `kafka_partners` get rights at the broker; on the stack's own broker all others lose theirs.
     `prefix` begins the name of every database and role.
     `programs` is called when servers, databases and topics are there and before any program starts.
     """

@@ -77,9 +77,7 @@ class EmbeddedServers:
 
 def embedded_addresses(kafka: Kafka, postgres: Postgres) -> ServerAddresses:
     """Where both answer; after their `prepare`."""
-    return ServerAddresses(
-        kafka.bootstrap, postgres.admin_url, "embedded", kafka.partner_bootstrap
-    )
+    return ServerAddresses(kafka.bootstrap, postgres.admin_url, "embedded", kafka.partner_bootstrap)
 
 
 def addresses_from_environment() -> ServerAddresses | None:

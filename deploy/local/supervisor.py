@@ -160,7 +160,12 @@ class Supervisor:
         databases, _, rights = await asyncio.gather(
             provision_databases(servers.postgres_admin_url, plan.prefix, passwords, plan.services),
             provision_topics(servers.kafka_bootstrap, plan.topics),
-            acls.sync(servers.kafka_bootstrap, plan.kafka_partners),
+            # Another's broker may know partners that this stack does not.
+            acls.sync(
+                servers.kafka_bootstrap,
+                plan.kafka_partners,
+                exclusive=servers.kind == "embedded",
+            ),
         )
         self._state["partner_rights"] = explained = acls.explain(
             rights, own_names=servers.kafka_partner_bootstrap is not None

@@ -4,6 +4,7 @@ In your system a person or your case system decides. Here it is drawn from the s
 referral, so that a repeated delivery of an offer gets the same answers with the same ids.
 """
 
+import argparse
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,26 @@ class Behaviour:
                 return [received, _reply(offer, Answer.REJECTED, reason)]
             case _:
                 return [received, _reply(offer, Answer.ACCEPTED)]
+
+
+def add_behaviour_arguments(parser: argparse.ArgumentParser) -> None:
+    """The mix of answers; the three weights need not add up to one."""
+    parser.add_argument("--accept", type=float, default=0.9, help="weight of accepting")
+    parser.add_argument("--decline", type=float, default=0.1, help="weight of declining")
+    parser.add_argument("--silent", type=float, default=0.0, help="weight of saying nothing")
+    parser.add_argument("--delay-ms", type=int, default=0, help="time to think, milliseconds")
+    parser.add_argument("--seed", type=int, default=1, help="same seed, same answers")
+
+
+def behaviour_of(options: argparse.Namespace) -> Behaviour:
+    """The behaviour that the arguments describe."""
+    return Behaviour(
+        accept=options.accept,
+        decline=options.decline,
+        silent=options.silent,
+        delay_ms=options.delay_ms,
+        seed=options.seed,
+    )
 
 
 def answer_id(referral_id: UUID, attempt: int, answer: Answer) -> UUID:

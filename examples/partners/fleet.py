@@ -2,11 +2,12 @@
 
     python -m examples.partners.fleet --config fleet.json --accept 0.9 --decline 0.1
 
-The configuration names the addresses and the organisations, Kafka ones and inbox ones (an inbox
-partner with its token):
+The configuration names the addresses and the organisations: Kafka ones with the files of their
+certificate (a broker that asks for none needs none), inbox ones with their token:
 
-    {"bootstrap": "127.0.0.1:9092", "referralUrl": "http://127.0.0.1:8003", "folder": "partners",
-     "organisations": [{"id": "veilig_thuis", "channel": "kafka"},
+    {"bootstrap": "127.0.0.1:9093", "referralUrl": "http://127.0.0.1:8003", "folder": "partners",
+     "organisations": [{"id": "veilig_thuis", "channel": "kafka", "ca": "ca.pem",
+                        "certificate": "certificate.pem", "key": "key.pem"},
                        {"id": "sbb", "channel": "inbox", "token": "..."}]}
 """
 
@@ -19,27 +20,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contracts.situation import OrganisationId
-from examples.partners.behaviour import Behaviour
+from examples.partners.behaviour import Behaviour, add_behaviour_arguments, behaviour_of
+from examples.partners.connection import Connection
 from examples.partners.inbox_partner import InboxPartner, make_client
 from examples.partners.journal import PartnerLog
-from examples.partners.kafka_partner import KafkaPartner, make_producer
-
-START_RETRY_SECONDS = 1.0
+from examples.partners.kafka_partner import KafkaPartner
 
 
 class Organisation(BaseModel):
-    """One partner: how it is reached, and for an inbox partner its token."""
+    """One partner: how it is reached, and its token or the files of its certificate."""
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     id: OrganisationId
     channel: Literal["kafka", "inbox"]
     token: str = ""
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 class FleetConfig(BaseModel):
@@ -56,36 +57,19 @@ class FleetConfig(BaseModel):
 async def run(config: FleetConfig, behaviour: Behaviour) -> None:
     """Run all organisations until cancelled; the end of one ends all, so that nobody misses it."""
     async with contextlib.AsyncExitStack() as resources, asyncio.TaskGroup() as tasks:
-        kafka = [item.id for item in config.organisations if item.channel == "kafka"]
-        if kafka:
-            producer = await _started_producer(config.bootstrap)
-            resources.push_async_callback(producer.stop)
-        for organisation in kafka:
-            log = resources.enter_context(PartnerLog(config.folder, organisation))
-            partner = KafkaPartner(organisation, config.bootstrap, behaviour, log)
-            tasks.create_task(partner.run(producer), name=organisation)
         for item in config.organisations:
-            if item.channel == "inbox":
-                log = resources.enter_context(PartnerLog(config.folder, item.id))
+            log = resources.enter_context(PartnerLog(config.folder, item.id))
+            if item.channel == "kafka":
+                place = Connection(config.bootstrap, item.ca, item.certificate, item.key)
+                partner = KafkaPartner(item.id, place.arguments(), behaviour, log)
+                tasks.create_task(partner.run(), name=item.id)
+            else:
                 http = make_client(config.referralUrl, item.token)
                 await resources.enter_async_context(http)
                 cursor_file = config.folder / f"{item.id}.cursor"
                 inbox = InboxPartner(item.id, http, behaviour, log, cursor_file)
                 tasks.create_task(inbox.run(), name=item.id)
         print(f"{len(config.organisations)} partners at work", flush=True)
-
-
-async def _started_producer(bootstrap: str) -> AIOKafkaProducer:
-    while True:
-        producer = make_producer(bootstrap)
-        try:
-            await producer.start()
-        except KafkaError as error:
-            print(f"No broker yet ({type(error).__name__})", flush=True)
-            await producer.stop()
-            await asyncio.sleep(START_RETRY_SECONDS)
-        else:
-            return producer
 
 
 async def _run_until_signal(config: FleetConfig, behaviour: Behaviour) -> None:
@@ -95,26 +79,6 @@ async def _run_until_signal(config: FleetConfig, behaviour: Behaviour) -> None:
         loop.add_signal_handler(number, work.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await work
-
-
-def add_behaviour_arguments(parser: argparse.ArgumentParser) -> None:
-    """The mix of answers; the three weights need not add up to one."""
-    parser.add_argument("--accept", type=float, default=0.9, help="weight of accepting")
-    parser.add_argument("--decline", type=float, default=0.1, help="weight of declining")
-    parser.add_argument("--silent", type=float, default=0.0, help="weight of saying nothing")
-    parser.add_argument("--delay-ms", type=int, default=0, help="time to think, milliseconds")
-    parser.add_argument("--seed", type=int, default=1, help="same seed, same answers")
-
-
-def behaviour_of(options: argparse.Namespace) -> Behaviour:
-    """The behaviour that the arguments describe."""
-    return Behaviour(
-        accept=options.accept,
-        decline=options.decline,
-        silent=options.silent,
-        delay_ms=options.delay_ms,
-        seed=options.seed,
-    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

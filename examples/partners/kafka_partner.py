@@ -1,15 +1,25 @@
 """A partner that works over Kafka: offers come on its `.out` topic, answers go to its `.in` topic.
 
+    python -m examples.partners.kafka_partner veilig_thuis --bootstrap kafka.example:9093
+        --ca ca.pem --certificate certificate.pem --key key.pem
+
 The order is what matters: work first, answer acknowledged by the broker, then commit the offset.
 A crash in between repeats the offers; what was seen is skipped, and an answer that is sent twice
 carries the same id, which meldpunt ignores.
 """
 
+import argparse
 import asyncio
+import contextlib
+import signal
+import ssl
+import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError
@@ -17,8 +27,9 @@ from aiokafka.errors import KafkaError
 from contracts.envelope import Envelope, EnvelopeInvalid, from_headers, partner_source, to_headers
 from contracts.event import Catalogue, EventInvalid, UnknownEvent
 from contracts.referral import FEED_EVENTS, ReferralAnswered, ReferralOffer, ReferralWithdrawn
-from contracts.topics import partner_in, partner_out
-from examples.partners.behaviour import Behaviour, Reply
+from contracts.topics import partner_in, partner_name, partner_out
+from examples.partners.behaviour import Behaviour, Reply, add_behaviour_arguments, behaviour_of
+from examples.partners.connection import add_connection_arguments, connection_of
 from examples.partners.journal import FeedEvent, PartnerLog
 
 POLL_MS = 500
@@ -37,38 +48,52 @@ class _Received:
 
 
 class KafkaPartner:
-    """One organisation over Kafka; `run` goes on until it is cancelled."""
+    """One organisation over Kafka; `run` goes on until it is cancelled.
+
+    `connection` holds the arguments of the Kafka clients, as `Connection.arguments` gives them.
+    """
 
     def __init__(
-        self, organisation: str, bootstrap: str, behaviour: Behaviour, log: PartnerLog
+        self,
+        organisation: str,
+        connection: Mapping[str, Any],
+        behaviour: Behaviour,
+        log: PartnerLog,
     ) -> None:
         self._organisation = organisation
-        self._bootstrap = bootstrap
+        self._connection = connection
         self._behaviour = behaviour
         self._log = log
         self._catalogue = Catalogue(*FEED_EVENTS)
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    async def run(self, producer: AIOKafkaProducer) -> None:
+    async def run(self) -> None:
         """Handle offers; after trouble with the broker it starts anew from the last commit."""
         while True:
+            try:
+                await self._until_trouble()
+            except KafkaError as error:
+                print(f"{self._organisation}: {type(error).__name__}, again in {RETRY_SECONDS} s")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _until_trouble(self) -> None:
+        async with contextlib.AsyncExitStack() as clients:
             consumer = AIOKafkaConsumer(
                 partner_out(self._organisation),
-                bootstrap_servers=self._bootstrap,
-                group_id=f"partner-{self._organisation}",
+                **self._connection,
+                # The one group that the broker lets you use, and those that begin with it and a
+                # point.
+                group_id=partner_name(self._organisation),
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 metadata_max_age_ms=METADATA_MS_MAX,
             )
-            try:
-                await consumer.start()
-                while True:
-                    await self._round(consumer, producer)
-            except KafkaError as error:
-                print(f"{self._organisation}: {type(error).__name__}, again in {RETRY_SECONDS} s")
-                await asyncio.sleep(RETRY_SECONDS)
-            finally:
-                await consumer.stop()
+            producer = AIOKafkaProducer(**self._connection, acks="all", enable_idempotence=True)
+            for client in (producer, consumer):
+                clients.push_async_callback(client.stop)
+                await client.start()
+            while True:
+                await self._round(consumer, producer)
 
     async def _round(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
         batches = await consumer.getmany(timeout_ms=POLL_MS, max_records=BATCH_MAX)
@@ -162,6 +187,42 @@ def answered(offer: ReferralOffer, reply: Reply) -> ReferralAnswered:
     )
 
 
-def make_producer(bootstrap: str) -> AIOKafkaProducer:
-    """A producer that several partners of one process can share; start it before use."""
-    return AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", enable_idempotence=True)
+async def run_until_signal(partner: KafkaPartner) -> None:
+    """Run one partner until SIGTERM or Ctrl-C; what it did is answered and committed then."""
+    work = asyncio.ensure_future(partner.run())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+
+
+async def _main(options: argparse.Namespace) -> None:
+    with PartnerLog(options.folder, options.organisation) as log:
+        connection = connection_of(options).arguments()
+        behaviour = behaviour_of(options)
+        await run_until_signal(KafkaPartner(options.organisation, connection, behaviour, log))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one partner until SIGTERM or Ctrl-C."""
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.partners.kafka_partner",
+        description="Runs one example partner over Kafka until Ctrl-C.",
+        epilog="example: python -m examples.partners.kafka_partner veilig_thuis --bootstrap"
+        " kafka.example:9093 --ca ca.pem --certificate certificate.pem --key key.pem",
+    )
+    parser.add_argument("organisation", help="id of your organisation in the register")
+    parser.add_argument("--folder", type=Path, default=Path(), help="where its log is written")
+    add_connection_arguments(parser)
+    add_behaviour_arguments(parser)
+    options = parser.parse_args(arguments)
+    try:
+        asyncio.run(_main(options))
+    except (ValueError, OSError, ssl.SSLError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -7,8 +7,15 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from services.audit import chain, completeness, log_store, store
+from contracts.referral import DeliveryState
+from services.audit import chain, completeness, figure_store, log_store, store
 from services.audit.domain import Standing, State
+from services.audit.figure_views import (
+    DeliveriesView,
+    FiguresView,
+    deliveries_view,
+    figures_view,
+)
 from services.audit.views import (
     CasesView,
     CaseView,
@@ -40,7 +47,9 @@ _REFERENCE = Annotated[
     Query(pattern=r"^MP-[2-9A-Z]{4}-[2-9A-Z]{4}$", description="Reference, as MP-7K3M-Q9TD"),
 ]
 _STANDINGS = {
-    State.PICKED_UP: ((Standing.PICKED_UP,), None),
+    State.CLOSED: ((Standing.CLOSED,), None),
+    State.PICKED_UP: ((Standing.PICKED_UP,), False),
+    State.HOLDER_OVERDUE: ((Standing.PICKED_UP,), True),
     State.AT_DESK: ((Standing.AT_DESK,), False),
     State.WAITING: ((Standing.WAITING,), False),
     State.OVERDUE: ((Standing.AT_DESK, Standing.WAITING), True),
@@ -96,6 +105,7 @@ def router() -> APIRouter:
         return unpicked_view(found, limit, parked, now)
 
     _add_single_case(routes)
+    _add_figures(routes)
     _add_log(routes)
     return routes
 
@@ -120,6 +130,25 @@ def _add_single_case(routes: APIRouter) -> None:
         if picture is None:
             raise Problem(404, "report-unknown", "Audit has not seen this report.")
         return case_view(picture, _runtime(request).clock())
+
+
+def _add_figures(routes: APIRouter) -> None:
+    @routes.get("/figures", operation_id="getFigures")
+    async def get_figures(request: Request, _: _AUDITOR) -> FiguresView:
+        """How often what happened, per organisation and in all; no percentages, only numbers."""
+        async with _snapshot(request) as connection:
+            found = await figure_store.figures(connection)
+            findings = await figure_store.finding_figures(connection)
+        return figures_view(found, findings, _runtime(request).clock())
+
+    @routes.get("/deliveries", operation_id="listDeliveries")
+    async def list_deliveries(
+        request: Request, _: _AUDITOR, state: DeliveryState | None = None
+    ) -> DeliveriesView:
+        """Which organisations get what is sent to them, and which do not; the longest first."""
+        async with _snapshot(request) as connection:
+            found = await figure_store.deliveries(connection, state)
+        return deliveries_view(found, _runtime(request).clock())
 
 
 def _add_log(routes: APIRouter) -> None:

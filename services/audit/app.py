@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from contracts import audit, intake, operations, referral, routing, topics
+from contracts import audit, finding, intake, operations, referral, routing, topics
 from contracts.event import Catalogue
 from services.audit import api
 from services.audit.handlers import handle
@@ -12,7 +12,12 @@ from services.audit.settings import AuditSettings
 from services.chassis.runtime import Runtime
 
 CATALOGUE = Catalogue(
-    *intake.EVENTS, *routing.EVENTS, *referral.EVENTS, *audit.EVENTS, *operations.EVENTS
+    *intake.EVENTS,
+    *routing.EVENTS,
+    *referral.EVENTS,
+    *finding.EVENTS,
+    *audit.EVENTS,
+    *operations.EVENTS,
 )
 TOPICS = (topics.INTAKE, topics.ROUTING, topics.REFERRAL, topics.AUDIT)
 

@@ -35,6 +35,8 @@ def add_commands(subparsers: Subparsers) -> None:
     trail = _add(commands, "trail", "all that happened to one case", _trail, " 0199...c4")
     trail.add_argument("case", help="the case id, or its reference (MP-7K3M-Q9TD)")
     _add(commands, "unpicked", "cases on which somebody must act now", _unpicked)
+    _add(commands, "figures", "how often what happened, per organisation", _figures)
+    _add(commands, "deliveries", "organisations that do not get what is sent", _deliveries)
     _add(commands, "verify", "recompute the log's hash chain from its entries", _verify)
 
 
@@ -145,6 +147,34 @@ def _unpicked(client: httpx.Client, arguments: argparse.Namespace) -> int:
             print(f"parked by {event['service']}: {event['parkedId']} ({event['reason']})")
         print(f"{len(cases)} cases need somebody to act, {len(parked)} parked events have no case")
     return 1 if cases or parked else 0
+
+
+def _figures(client: httpx.Client, arguments: argparse.Namespace) -> int:
+    found = _get(client, "/figures")
+    if arguments.json:
+        print(json.dumps(found))
+        return 0
+    for item in found["organisations"]:
+        for fact, number in item["figures"].items():
+            print(f"{item['organisation']:<32} {fact:<28} {number}")
+    for item in found["findings"]:
+        end = f" ({item['settlement']})" if item["settlement"] else ""
+        print(f"findings under {item['regime']}: {item['findings']} {item['state']}{end}")
+    return 0
+
+
+def _deliveries(client: httpx.Client, arguments: argparse.Namespace) -> int:
+    """Status 1 when an organisation does not get what is sent to it."""
+    found = _get(client, "/deliveries")["deliveries"]
+    failing = [item for item in found if item["state"] != "delivered"]
+    if arguments.json:
+        print(json.dumps({"failing": len(failing), "deliveries": found}))
+    else:
+        for item in failing:
+            where = f"{item['organisation']} over {item['channel']}"
+            print(f"{where}: {item['state']} since {item['since']}, {item['waiting']} wait")
+        print(f"{len(failing)} of {len(found)} channels do not bring what is sent")
+    return 1 if any(item["state"] == "failed" for item in failing) else 0
 
 
 def _verify(client: httpx.Client, arguments: argparse.Namespace) -> int:

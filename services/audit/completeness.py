@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
-from services.audit import store
+from services.audit import figure_store, store
 from services.audit.domain import Progress, Standing
 from services.audit.sequences import missing_ranges
 from services.chassis.db import Connection
@@ -29,6 +29,8 @@ class Completeness:
     as_of: datetime
     counters: dict[str, int]
     overdue: int
+    holder_overdue: int
+    failing_deliveries: int
     parked: int
     sources: list[Progress]
     holes: list[Hole]
@@ -39,13 +41,13 @@ class Completeness:
 
     @property
     def open(self) -> int:
-        """Cases that no partner holds and that are no named case of the desk."""
-        settled = self.standing(Standing.PICKED_UP) + self.standing(Standing.AT_DESK)
-        return self.counters["cases"] - settled
+        """Cases that no partner holds, that are no named case of the desk and not closed."""
+        named = (Standing.PICKED_UP, Standing.AT_DESK, Standing.CLOSED)
+        return self.counters["cases"] - sum(map(self.standing, named))
 
     @property
     def unpicked(self) -> int:
-        """Cases that somebody must act on now."""
+        """Cases that nobody has and that somebody must act on now."""
         alarms = self.standing(Standing.INCOMPLETE) + self.standing(Standing.PARKED)
         return alarms + self.overdue
 
@@ -81,10 +83,13 @@ async def measure(connection: Connection, now: datetime) -> Completeness:
             ranges = missing_ranges(blocks, source.highest)
             found = islice(ranges, RANGES_MAX - len(holes))
             holes += [Hole(source.source, first, last) for first, last in found]
+    overdue, holder_overdue = await store.count_overdue(connection, now)
     return Completeness(
         as_of=now,
         counters=await store.counters(connection),
-        overdue=await store.count_overdue(connection, now),
+        overdue=overdue,
+        holder_overdue=holder_overdue,
+        failing_deliveries=await figure_store.count_failing(connection),
         parked=await store.count_parked(connection),
         sources=sources,
         holes=holes,

@@ -200,6 +200,36 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """Where a finding stands by the event with the highest `sequence` in referral's source.
+
+    `reply_days` counts the days from the finding to the board's first reply.
+    """
+
+    finding_id: UUID
+    case_id: UUID
+    regime: str | None
+    state: str
+    sequence: int
+    reply_days: int | None = None
+    settlement: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingFigure:
+    """How many findings of one regime are in one state, or ended in one way; 50 % of the boards
+    that replied did so within `median_days`.
+    """
+
+    regime: str | None
+    state: str
+    settlement: str | None
+    number: int
+    replied: int
+    median_days: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a source has come: the highest sequence that must exist, how many different ones
     were seen up to there, and the sequence that its last tally vouches for.

@@ -16,9 +16,7 @@ _MOMENTS = (
 )
 # What an event says of a state, and of the reason for it, under the names that events have for it.
 _STATUS = ("status", "mode", "state", "because")
-_REASON = (
-    *("reason", "business_status", "outcome", "rung", "term", "problem", "action"),
-)
+_REASON = (*("reason", "business_status", "outcome", "rung", "term", "problem", "action"),)
 
 
 def entry_of(event: Event, seen: Seen, number: int | None) -> Entry:

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from contracts.envelope import Envelope
-from contracts.intake import ReportReceived
-from contracts.operations import EventParked, EventRedriven, TallyPublished
-from services.audit import chain, log_store, sequences, store
+from contracts.operations import TallyPublished
+from services.audit import chain, figure_store, log_store, sequences, specials, store
 from services.audit.domain import Entry, Picture, Seen
 from services.audit.entries import entry_of
-from services.audit.rules import FACTS, blank, case_of, counts, merge
+from services.audit.figures import summed
+from services.audit.merges import blank, case_of, merge
+from services.audit.rules import FACTS, counts
 from services.chassis.db import Connection
 from services.chassis.incoming import Received
 
@@ -22,7 +23,8 @@ async def handle(connection: Connection, received: Sequence[Received]) -> None:
     after, entries = fold(before, received)
     await log_store.append(connection, *chain.extend(head, entries))
     await _write_pictures(connection, before, after)
-    await _write_special(connection, received)
+    await figure_store.add_figures(connection, summed(item.event for item in received))
+    await specials.write(connection, received)
     await _write_progress(connection, received)
 
 
@@ -68,26 +70,6 @@ async def _write_pictures(
         if old != new:
             sums = [s + n - o for s, n, o in zip(sums, new, old, strict=True)]
     await store.add_counts(connection, sums)
-
-
-async def _write_special(connection: Connection, received: Sequence[Received]) -> None:
-    """Reports by their id, and what was parked or re-driven."""
-    reports = []
-    parked: list[tuple[object, ...]] = []
-    for item in received:
-        event = item.event
-        # The models are of an abstract class, for which `type` is much cheaper than a match.
-        if type(event) is ReportReceived:
-            reports.append((event.report_id, event.case_id, event.received_at))
-        elif type(event) is EventParked:
-            reason = event.reason.value
-            parked.append((event.parked_id, event.consumer, event.case_id, reason, event.at, None))
-        elif type(event) is EventRedriven:
-            parked.append((event.parked_id, event.consumer, event.case_id, None, None, event.at))
-    if reports:
-        await store.write_reports(connection, reports)
-    if parked:
-        await store.write_parked(connection, parked)
 
 
 async def _write_progress(connection: Connection, received: Sequence[Received]) -> None:

@@ -26,6 +26,8 @@ _TYPES = {
     "decisions_seen": "bigint",
     "handoffs_seen": "bigint",
     "returns": "integer",
+    "reminders": "integer",
+    "escalations": "integer",
     "entries": "integer",
     "handoff": "integer",
     "accept_handoff": "integer",
@@ -95,14 +97,16 @@ async def counters(connection: Connection) -> dict[str, int]:
     return {str(name): 0 for name in FACTS} | {row["name"]: row["value"] for row in rows}
 
 
-async def count_overdue(connection: Connection, now: datetime) -> int:
-    """Cases at the desk or waiting whose next step is late."""
-    found = await connection.fetchval(
-        "SELECT count(*) FROM case_picture"
-        " WHERE standing IN ('at-desk', 'waiting') AND due_at < $1",
+async def count_overdue(connection: Connection, now: datetime) -> tuple[int, int]:
+    """Cases whose next step is late: those that nobody picked up, and those with a holder."""
+    row = await connection.fetchrow(
+        "SELECT count(*) FILTER (WHERE standing <> 'picked-up') AS nobody,"
+        " count(*) FILTER (WHERE standing = 'picked-up') AS holder FROM case_picture"
+        " WHERE standing IN ('at-desk', 'waiting', 'picked-up') AND due_at < $1",
         now,
     )
-    return int(found)
+    assert row is not None
+    return int(row["nobody"]), int(row["holder"])
 
 
 async def progress(connection: Connection, sources: Iterable[str]) -> dict[str, Progress]:
@@ -266,7 +270,7 @@ async def cases(
 
 _UNPICKED = f"""
 SELECT {_COLUMNS} FROM case_picture
-WHERE case_id > $1 AND standing <> 'picked-up'
+WHERE case_id > $1 AND standing NOT IN ('picked-up', 'closed')
   AND (standing IN ('incomplete', 'parked')
        OR (standing IN ('at-desk', 'waiting') AND due_at < $3))
 ORDER BY case_id LIMIT $2

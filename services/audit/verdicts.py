@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from contracts.referral import DESK
+from contracts.referral import DESK, REPORTER
 from services.audit.domain import Picture, Standing, State, Verdict
 from services.audit.rules import due_at, missing, standing
 
@@ -15,6 +15,12 @@ _DESK_REASONS = {
     "second-return": "de zaak kwam twee keer terug",
     "no-channel": "de organisatie is niet te bereiken",
     "term-expired": "de organisatie reageerde niet op tijd",
+    "taken-back": "het meldpunt nam de zaak terug",
+    "withdrawn": "de melder wil de melding intrekken",
+    "entered-in-error": "de zaak kwam hier door een vergissing",
+    "no-contact": "de organisatie kreeg geen contact met de melder",
+    "not-helped": "de melder is niet geholpen",
+    "finding": "er ligt een oordeel waar het bestuur op moet reageren",
 }
 _ACTIONS = {
     "acknowledge": "bevestigt de ontvangst",
@@ -23,6 +29,27 @@ _ACTIONS = {
     "assign": "wijst de zaak toe",
     "ask-reporter": "vraagt de melder of die geholpen is",
     "find-party": "zoekt een organisatie die kan helpen",
+    "hand-over": "draagt de zaak over, per telefoon, per brief of op bezoek",
+    "call-holder": "belt de organisatie die de zaak heeft",
+    "answer-question": "beantwoordt de vraag",
+    "judge-withdrawal": "kijkt of de zaak dicht kan, omdat de melder de melding intrekt",
+    "reply-to-finding": "reageert op het oordeel",
+    "check-finding": "kijkt of het oordeel is opgevolgd",
+}
+_CLOSED = {
+    "completed": "De zaak is klaar",
+    "withdrawn": "De zaak is gesloten, omdat de melder de melding introk",
+    "entered-in-error": "De zaak is gesloten, omdat die door een vergissing ontstond",
+}
+_OUTCOMES = {
+    "helped": "de melder is geholpen",
+    "advised": "de melder kreeg advies",
+    "mediated": "er is bemiddeld",
+    "informed": "de melder kreeg informatie",
+    "decided": "er is een beslissing op de klacht",
+    "not-helped": "de melder is niet geholpen",
+    "no-contact": "er kwam geen contact met de melder",
+    "withdrawn": "de melder trok de melding in",
 }
 
 
@@ -40,14 +67,10 @@ def verdict(picture: Picture, now: datetime) -> Verdict:
             absent = missing(picture)
             text = f"Berichten ontbreken: {', '.join(absent)}. {DESK} zoekt dat nu uit."
             return Verdict(State.INCOMPLETE, text, DESK, "recover", due, absent)
+        case Standing.CLOSED:
+            return Verdict(State.CLOSED, _closed(picture), None, None, None)
         case Standing.PICKED_UP:
-            return Verdict(
-                State.PICKED_UP,
-                _picked_up(picture),
-                picture.next_actor,
-                picture.next_action,
-                picture.next_due_at,
-            )
+            return _held(picture, due, now)
         case Standing.AT_DESK:
             reason = _DESK_REASONS.get(picture.at_desk_reason or "", picture.at_desk_reason)
             state, text = State.AT_DESK, f"De zaak ligt bij {DESK}: {reason}. {step}"
@@ -56,6 +79,26 @@ def verdict(picture: Picture, now: datetime) -> Verdict:
     if due is not None and due < now:
         state, text = State.OVERDUE, f"Te laat sinds {_local(due)}. {text}"
     return Verdict(state, text, actor, action, due)
+
+
+def _held(picture: Picture, due: datetime | None, now: datetime) -> Verdict:
+    """Picked up; late when the time of the next step has gone by, or when none was named."""
+    state, text = State.PICKED_UP, _picked_up(picture)
+    actor, action = picture.next_actor, picture.next_action
+    if due is not None and due < now:
+        state = State.HOLDER_OVERDUE
+        actor, action = actor or picture.holder, action or "handle"
+        text = f"Te laat sinds {_local(due)}. {text} {_step(actor or DESK, action, None)}"
+    return Verdict(state, text, actor, action, due)
+
+
+def _closed(picture: Picture) -> str:
+    text = _CLOSED.get(picture.closed_because or "", "De zaak is gesloten")
+    outcome = picture.closed_outcome
+    # That the reporter withdrew is said once.
+    if outcome is None or outcome == picture.closed_because:
+        return f"{text}."
+    return f"{text}: {_OUTCOMES.get(outcome, outcome)}."
 
 
 def _picked_up(picture: Picture) -> str:
@@ -67,7 +110,8 @@ def _picked_up(picture: Picture) -> str:
 
 def _step(actor: str, action: str, due: datetime | None) -> str:
     by = f", uiterlijk {_local(due)}" if due else ""
-    return f"{actor} {_ACTIONS.get(action, action)}{by}."
+    who = "De melder" if actor == REPORTER else actor
+    return f"{who} {_ACTIONS.get(action, action)}{by}."
 
 
 def duration(length: timedelta) -> str:

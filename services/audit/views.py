@@ -13,11 +13,13 @@ from services.audit.domain import Link, Logged, Picture, Standing, State
 from services.audit.verdicts import verdict
 
 
-class _View(BaseModel):
+class View(BaseModel):
+    """JSON in camelCase."""
+
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
 
-class MissingSequences(_View):
+class MissingSequences(View):
     """Events that a source published, or says it did, and that audit never saw."""
 
     source: str
@@ -25,7 +27,7 @@ class MissingSequences(_View):
     last: int = Field(alias="to")
 
 
-class NotTallied(_View):
+class NotTallied(View):
     """A source whose newest events no tally vouches for yet."""
 
     source: str
@@ -33,7 +35,7 @@ class NotTallied(_View):
     seen: int
 
 
-class SourceView(_View):
+class SourceView(View):
     """How far a source has come."""
 
     source: str
@@ -42,11 +44,21 @@ class SourceView(_View):
     missing: int
 
 
-class CompletenessView(_View):
-    """Every report accounted for. `accepted`, `atDesk` and `open` add up to `cases`.
+class ClosedView(View):
+    """Closed cases by why they were closed."""
+
+    completed: int
+    withdrawn: int
+    entered_in_error: int
+
+
+class CompletenessView(View):
+    """Every report accounted for. `accepted`, `atDesk`, `closed` and `open` add up to `cases`.
 
     `complete`: nothing is known to be missing, put aside or half seen. `settled`: complete, and
-    tallies prove that nothing came after. `unpicked`: cases on which somebody must act now.
+    tallies prove that nothing came after. `unpicked`: cases that nobody has and on which somebody
+    must act now. `holderOverdue`: accepted cases whose holder let the time of its next step go by.
+    `failingDeliveries`: channels over which an organisation does not get what is sent to it.
     """
 
     as_of: datetime
@@ -57,8 +69,13 @@ class CompletenessView(_View):
     received_by_partner: int
     accepted: int
     at_desk: int
+    closed: int
+    closed_because: ClosedView
+    withdrawn: int
     open: int
     overdue: int
+    holder_overdue: int
+    failing_deliveries: int
     incomplete: int
     parked: int
     unpicked: int
@@ -70,7 +87,7 @@ class CompletenessView(_View):
     sources: list[SourceView]
 
 
-class NextStepView(_View):
+class NextStepView(View):
     """Who must do what by when."""
 
     actor: str
@@ -78,7 +95,7 @@ class NextStepView(_View):
     due_at: datetime | None
 
 
-class CaseView(_View):
+class CaseView(View):
     """A case as audit sees it; `explanation` is Dutch for a reader, `missing` names events that
     must exist but were not seen.
     """
@@ -101,6 +118,12 @@ class CaseView(_View):
     at_desk_reason: str | None
     decisions: int
     returns: int
+    reminders: int
+    escalations: int
+    withdrawn_at: datetime | None
+    closed_at: datetime | None
+    closed_because: str | None
+    closed_outcome: str | None
     last_event_at: datetime | None
     state: State
     explanation: str
@@ -108,14 +131,14 @@ class CaseView(_View):
     next_step: NextStepView | None
 
 
-class CasesView(_View):
+class CasesView(View):
     """A page of cases; ask again with `after` set to `next` until that is null."""
 
     cases: list[CaseView]
     next: UUID | None
 
 
-class ParkedView(_View):
+class ParkedView(View):
     """An event that a service put aside and that belongs to no case that can be told."""
 
     parked_id: UUID
@@ -130,7 +153,7 @@ class UnpickedView(CasesView):
     parked_without_case: list[ParkedView]
 
 
-class EntryView(_View):
+class EntryView(View):
     """One event of a case; `entry` is the order in which audit saw it."""
 
     log_index: int
@@ -153,7 +176,7 @@ class EntryView(_View):
     leaf_hash: str
 
 
-class HandoffView(_View):
+class HandoffView(View):
     """A change of holder, with its number in the events."""
 
     number: int
@@ -161,7 +184,7 @@ class HandoffView(_View):
     at: datetime
 
 
-class TrailView(_View):
+class TrailView(View):
     """All that happened to a case, in the order in which it happened."""
 
     case: CaseView
@@ -169,7 +192,7 @@ class TrailView(_View):
     entries: list[EntryView]
 
 
-class LogEntryView(_View):
+class LogEntryView(View):
     """An entry with everything that its hashes are made of; `entry` is hashed as sorted JSON."""
 
     log_index: int
@@ -179,7 +202,7 @@ class LogEntryView(_View):
     chain: str
 
 
-class LogView(_View):
+class LogView(View):
     """Entries of the log in order, and where the log ended when they were read."""
 
     size: int
@@ -199,8 +222,17 @@ def completeness_view(found: Completeness) -> CompletenessView:
         received_by_partner=facts["receivedByPartner"],
         accepted=found.standing(Standing.PICKED_UP),
         at_desk=found.standing(Standing.AT_DESK),
+        closed=found.standing(Standing.CLOSED),
+        closed_because=ClosedView(
+            completed=facts["closed completed"],
+            withdrawn=facts["closed withdrawn"],
+            entered_in_error=facts["closed entered-in-error"],
+        ),
+        withdrawn=facts["withdrawn"],
         open=found.open,
         overdue=found.overdue,
+        holder_overdue=found.holder_overdue,
+        failing_deliveries=found.failing_deliveries,
         incomplete=found.standing(Standing.INCOMPLETE),
         parked=found.parked,
         unpicked=found.unpicked,

@@ -71,4 +71,5 @@ class KafkaAccess:
 def _context(settings: ServiceSettings) -> SSLContext:
     files = (settings.kafka_ca_file, settings.kafka_certificate_file, settings.kafka_key_file)
     ca, certificate, key = (str(path) if path else None for path in files)
-    return create_ssl_context(cafile=ca, certfile=certificate, keyfile=key)
+    made: SSLContext = create_ssl_context(cafile=ca, certfile=certificate, keyfile=key)
+    return made

@@ -1,21 +1,17 @@
-"""Routes of intake: reports in, status by code, content for partners, keys for verifiers."""
+"""Routes of intake for channels and verifiers: reports in, keys of the receipts."""
 
-import time
 from collections.abc import Awaitable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Request, Response
 from opentelemetry.trace import SpanKind
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from contracts.intake import ContentField
-from contracts.reference import case_reference
-from services.chassis.auth import Principal, Requires, Scope, authorised
+from services.chassis.auth import Scope, authorised
 from services.chassis.http import Endpoint
 from services.chassis.problem import FieldProblem, Problem
-from services.intake import store
 from services.intake.committer import (
     Committer,
     KeyReused,
@@ -24,12 +20,10 @@ from services.intake.committer import (
     Overloaded,
     Unstorable,
 )
-from services.intake.disclosure import Discloser
-from services.intake.domain import Identity, NewReport, Stage
-from services.intake.problems import invalid_report
+from services.intake.domain import NewReport
+from services.intake.problems import dates_to_come, invalid_report
 from services.intake.receiving import Receiver
-from services.intake.rules import status_words
-from services.intake.throttle import Throttle
+from services.intake.rules import future_dates
 
 if TYPE_CHECKING:
     from services.chassis.runtime import Runtime
@@ -40,7 +34,6 @@ _KEY_REMEDY = (
     " for example a UUID, and the same again when you repeat the request."
 )
 _RETRY_SECONDS = 2
-_PARTNER = Annotated[Principal, Depends(Requires(Scope.PARTNER))]
 
 
 class Receipt(BaseModel):
@@ -59,48 +52,16 @@ class Receipt(BaseModel):
     receipt: str
 
 
-class StatusQuestion(BaseModel):
-    """The code of a receipt; case, spaces and dashes do not matter."""
-
-    code: Annotated[str, Field(min_length=1, max_length=60)]
-
-
-class ReportStatus(BaseModel):
-    """How the report stands. `text` is Dutch for the reporter; `forwarding` waits while the broker
-    is away, which loses nothing.
-    """
-
-    reference: str
-    state: Stage
-    holder: str
-    text: str
-    nextActor: str | None
-    nextBy: datetime | None
-    receivedAt: datetime
-    forwarding: Literal["done", "waiting"]
-
-
-class Content(BaseModel):
-    """The fields that the capability allows and the case holds."""
-
-    narrative: str | None = None
-    identity: Identity | None = None
-
-
 class KeySetDocument(BaseModel):
     """A JWK set (RFC 7517)."""
 
     keys: list[dict[str, Any]]
 
 
-def router(
-    receiver: Receiver, endpoint: Endpoint, discloser: Discloser, throttle: Throttle
-) -> APIRouter:
-    """Routes under `/v1`; `endpoint` is that of `report_endpoint`."""
+def router(receiver: Receiver, endpoint: Endpoint) -> APIRouter:
+    """Routes under `/v1` of channels and verifiers; `endpoint` is that of `report_endpoint`."""
     routes = APIRouter()
     _add_reports(routes, endpoint)
-    _add_statuses(routes, receiver, throttle)
-    _add_contents(routes, discloser)
 
     @routes.get("/keys", operation_id="listKeys", tags=["receipts"])
     async def keys() -> KeySetDocument:
@@ -122,8 +83,9 @@ def report_endpoint(receiver: Receiver, committer: Committer) -> Endpoint:
         authorised(caller, Scope.CHANNEL, Scope.DESK)
         key = _idempotency_key(headers.get(KEY_HEADER))
         _require_json(headers.get("content-type"))
-        report = _parsed(await request.body())
-        row, event = receiver.prepare(report, caller.client, key, runtime.clock())
+        now = runtime.clock()
+        report = _parsed(await request.body(), now)
+        row, event = receiver.prepare(report, caller.client, key, now)
         work = runtime.tracing.start("intake report", headers.get("traceparent"), SpanKind.SERVER)
         try:
             outcome = await _stored(committer.submit(row, event, work.traceparent))
@@ -204,11 +166,14 @@ def _require_json(content_type: str | None) -> None:
         )
 
 
-def _parsed(body: bytes) -> NewReport:
+def _parsed(body: bytes, now: datetime) -> NewReport:
     try:
-        return NewReport.model_validate_json(body)
+        report = NewReport.model_validate_json(body)
     except ValidationError as error:
         raise invalid_report(error) from None
+    if positions := future_dates(report, now):
+        raise dates_to_come(positions)
+    return report
 
 
 def _documentation() -> dict[str, Any]:
@@ -242,62 +207,3 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
     if reference is not None:
         whole = definitions[reference.rpartition("/")[2]] | whole
     return {name: _inlined(item, definitions) for name, item in whole.items()}
-
-
-def _add_statuses(routes: APIRouter, receiver: Receiver, throttle: Throttle) -> None:
-    @routes.post("/report-statuses", operation_id="findReportStatus", tags=["reports"])
-    async def find_status(request: Request, question: StatusQuestion) -> ReportStatus:
-        """How a report stands, for whoever has its code, which goes in the body, not in a URL."""
-        runtime: Runtime = request.app.state.runtime
-        address = request.client.host if request.client else ""
-        if not throttle.allows(address, time.monotonic()):
-            raise Problem(
-                429, "too-many-requests", "Wait a minute and try again.", retry_after_seconds=60
-            )
-        mac = receiver.codes.code_mac(question.code)
-        found = None
-        if mac is not None:
-            async with runtime.database.connection() as connection:
-                found = await store.find_by_code(connection, mac)
-        if found is None:
-            raise Problem(
-                404, "code-unknown", "No report has this code. Check the code on your receipt."
-            )
-        words = status_words(found, runtime.clock())
-        return ReportStatus(
-            reference=case_reference(found.case_id),
-            state=words.stage,
-            holder=words.holder,
-            text=words.text,
-            nextActor=words.next_actor,
-            nextBy=words.next_by,
-            receivedAt=found.received_at,
-            forwarding=words.forwarding,
-        )
-
-
-def _add_contents(routes: APIRouter, discloser: Discloser) -> None:
-    @routes.get(
-        "/contents/{caseId}",
-        operation_id="getContent",
-        tags=["content"],
-        response_model_exclude_none=True,
-    )
-    async def get_content(
-        request: Request,
-        caller: _PARTNER,
-        caseId: UUID,
-        capability: Annotated[str | None, Header(alias="Content-Capability")] = None,
-    ) -> Content:
-        """Narrative and identity of a case, as far as referral's capability allows.
-
-        Every disclosure is recorded as an event before the answer is given.
-        """
-        runtime: Runtime = request.app.state.runtime
-        found = await discloser.disclose(caller.organisation, caseId, capability, runtime.clock())
-        narrative = found.get(ContentField.NARRATIVE)
-        identity = found.get(ContentField.IDENTITY)
-        return Content(
-            narrative=narrative.decode() if narrative is not None else None,
-            identity=Identity.model_validate_json(identity) if identity is not None else None,
-        )

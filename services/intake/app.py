@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from contracts import topics
 from services.chassis.auth import JwksSource
 from services.chassis.runtime import Runtime
-from services.intake import api
+from services.intake import api, content_api, return_api
+from services.intake.asking import Asker
 from services.intake.capability import CapabilityReader
 from services.intake.codes import Codes
 from services.intake.committer import Committer
@@ -15,6 +16,7 @@ from services.intake.disclosure import Discloser
 from services.intake.handlers import CATALOGUE, case_follower
 from services.intake.receipts import ReceiptSigner, load_key
 from services.intake.receiving import Receiver
+from services.intake.returning import Returner
 from services.intake.settings import IntakeSettings, secret_bytes
 from services.intake.throttle import Throttle
 from services.intake.vault import Vault
@@ -47,9 +49,10 @@ def build(settings: IntakeSettings) -> FastAPI:
     runtime.background("committer", committer.run)
     vault = Vault(secret_bytes(settings.master_key))
     key = load_key(settings.signing_key_path, create=settings.environment != "production")
+    codes = Codes(secret_bytes(settings.receipt_secret))
     receiver = Receiver(
         vault,
-        Codes(secret_bytes(settings.receipt_secret)),
+        codes,
         ReceiptSigner(key, runtime.source),
         settings.public_url.rstrip("/"),
     )
@@ -57,12 +60,20 @@ def build(settings: IntakeSettings) -> FastAPI:
     discloser = Discloser(
         runtime.database, reader, vault, source=runtime.source, topic=runtime.topic
     )
+    asker = Asker(
+        runtime.database, reader, codes, vault, source=runtime.source, topic=runtime.topic
+    )
+    returner = Returner(runtime.database, codes, vault, source=runtime.source, topic=runtime.topic)
     throttle = Throttle(settings.status_calls_per_minute)
     endpoint = api.report_endpoint(receiver, committer)
     return runtime.app(
         title="Meldpunt intake",
         description="Takes reports, gives signed receipts, tells how a report stands.",
-        routers=[api.router(receiver, endpoint, discloser, throttle)],
+        routers=[
+            api.router(receiver, endpoint),
+            content_api.router(discloser, asker),
+            return_api.router(returner, throttle),
+        ],
         migrations=Path(__file__).parent / "migrations",
         hot_endpoints={("POST", "/v1/reports"): endpoint},
     )

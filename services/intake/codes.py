@@ -21,6 +21,7 @@ class Codes:
         self._code_key = _mac(secret, b"meldpunt-intake:code")
         self._hash_key = _mac(secret, b"meldpunt-intake:code-hash")
         self._body_key = _mac(secret, b"meldpunt-intake:body")
+        self._text_key = _mac(secret, b"meldpunt-intake:question-text")
 
     def code(self, case_id: UUID, report_id: UUID) -> str:
         """The code of a report, in groups of four; both ids are random, so it cannot be guessed."""
@@ -40,6 +41,10 @@ class Codes:
     def body_mac(self, canonical: bytes) -> bytes:
         """Tells whether a repeat has the same body, without letting anybody test guesses."""
         return _mac(self._body_key, canonical)
+
+    def text_mac(self, question_id: UUID, text: str) -> bytes:
+        """Tells whether a question or an answer is a repeat, without opening the seal."""
+        return _mac(self._text_key, question_id.bytes + text.encode())
 
 
 def _mac(key: bytes, message: bytes) -> bytes:

@@ -6,9 +6,17 @@ from enum import StrEnum
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
+from contracts.finding import FindingState
 from contracts.intake import ContentField, IntakeChannel, KnownDate
 from contracts.referral import DESK, CompletedAs, NextAction, Status
 from contracts.situation import Kind, Situation, Urgency
@@ -164,7 +172,7 @@ class CaseStanding:
     """What intake knows of a case from the events of routing and referral.
 
     `until` is the date of an on-hold, `onward_to` the organisation that the holder refers to,
-    `outcome` what came of it as the organisation says.
+    `outcome` what came of it as the organisation says, `finding` how far a committee's finding is.
     """
 
     stage: Stage = Stage.RECEIVED
@@ -175,6 +183,7 @@ class CaseStanding:
     until: datetime | None = None
     onward_to: str | None = None
     outcome: CompletedAs | None = None
+    finding: FindingState | None = None
 
     @property
     def closed(self) -> bool:

@@ -1,26 +1,41 @@
-"""Events of routing and referral into `case_status` and `referral`."""
+"""Events of routing and referral into `case_status`, `referral` and `term_warning`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
 from contracts.event import Catalogue, Event
+from contracts.finding import FindingEscalated, FindingIssued, FindingReplied, FindingSettled
 from contracts.referral import (
     CaseAtDesk,
+    CaseClosed,
+    ConsultationAnswered,
+    ConsultationAsked,
     RedecisionRequested,
+    ReferralEscalated,
     ReferralOffered,
     ReferralStatusChanged,
     Status,
+    TermWarned,
 )
 from contracts.routing import CaseAssigned, Mode
+from contracts.situation import Urgency
 from services.chassis.consumer import Handler
 from services.chassis.db import Connection
 from services.chassis.ids import Clock
 from services.chassis.incoming import Received
-from services.intake import store
-from services.intake.domain import CaseStanding, ReferralKnown
-from services.intake.rules import CaseEvent, assigned_stage, referral_stage
-from services.intake.store import DecisionRow, ReferralRow, StandingRow
+from services.intake import follow_store
+from services.intake.domain import CaseStanding, ReferralKnown, TermEnds
+from services.intake.follow_store import (
+    DecisionRow,
+    FindingRow,
+    ReferralRow,
+    StandingRow,
+    TermRow,
+)
+from services.intake.rules import CaseEvent, assigned_stage, referral_standing, with_step
 
 
 class DecisionSeen(Event):
@@ -32,10 +47,24 @@ class DecisionSeen(Event):
     case_id: UUID
     number: int
     mode: Mode
+    urgency: Urgency
 
 
 CATALOGUE = Catalogue(
-    DecisionSeen, ReferralOffered, ReferralStatusChanged, CaseAtDesk, RedecisionRequested
+    DecisionSeen,
+    ReferralOffered,
+    ReferralStatusChanged,
+    CaseAtDesk,
+    RedecisionRequested,
+    CaseClosed,
+    ReferralEscalated,
+    TermWarned,
+    ConsultationAsked,
+    ConsultationAnswered,
+    FindingIssued,
+    FindingReplied,
+    FindingEscalated,
+    FindingSettled,
 )
 
 
@@ -43,46 +72,89 @@ def case_follower(clock: Clock) -> Handler:
     """A handler that keeps for each case the last event, whatever the size of the batch."""
 
     async def follow(connection: Connection, received: Sequence[Received]) -> None:
-        decisions: dict[UUID, DecisionRow] = {}
-        standings: dict[UUID, StandingRow] = {}
-        referrals: dict[UUID, ReferralRow] = {}
+        news = _News()
         for item in received:
-            event, sequence = item.event, item.envelope.sequence
-            match event:
-                case DecisionSeen():
-                    decisions[event.case_id] = _decision(event)
-                case ReferralOffered() | ReferralStatusChanged():
-                    standings[event.case_id] = _standing(event, sequence)
-                    referrals[event.referral_id] = _referral(event, sequence)
-                case CaseAtDesk() | RedecisionRequested():
-                    standings[event.case_id] = _standing(event, sequence)
+            news.take(item.event, item.envelope.sequence)
         now = clock()
-        if decisions:
-            await store.put_decisions(connection, list(decisions.values()), now)
-        if standings:
-            await store.put_standings(connection, list(standings.values()), now)
-        if referrals:
-            await store.put_referrals(connection, list(referrals.values()))
+        if news.decisions:
+            await follow_store.put_decisions(connection, list(news.decisions.values()), now)
+        if news.standings:
+            await follow_store.put_standings(connection, list(news.standings.values()), now)
+        if news.referrals:
+            await follow_store.put_referrals(connection, list(news.referrals.values()))
+        await _put_seldom(connection, news, now)
 
     return follow
 
 
+async def _put_seldom(connection: Connection, news: "_News", now: datetime) -> None:
+    """What most batches do not have, so that it costs them no statement."""
+    if news.steps:
+        await follow_store.put_steps(connection, list(news.steps.values()), now)
+    if news.terms:
+        await follow_store.put_terms(connection, list(news.terms.values()))
+    if news.findings:
+        await follow_store.put_findings(connection, list(news.findings.values()))
+
+
+@dataclass(slots=True)
+class _News:
+    """What a batch leaves to be written: one row per key, because a statement cannot write a row
+    twice.
+    """
+
+    decisions: dict[UUID, DecisionRow] = field(default_factory=dict)
+    standings: dict[UUID, StandingRow] = field(default_factory=dict)
+    referrals: dict[UUID, ReferralRow] = field(default_factory=dict)
+    steps: dict[UUID, StandingRow] = field(default_factory=dict)
+    terms: dict[tuple[UUID, str, str], TermRow] = field(default_factory=dict)
+    findings: dict[UUID, FindingRow] = field(default_factory=dict)
+
+    def take(self, event: Event, sequence: int) -> None:
+        match event:
+            case DecisionSeen():
+                self.decisions[event.case_id] = _decision(event)
+            case ReferralOffered() | ReferralStatusChanged():
+                self._stand(event, sequence)
+                self.referrals[event.referral_id] = _referral(event, sequence)
+            case CaseAtDesk() | RedecisionRequested() | CaseClosed():
+                self._stand(event, sequence)
+            case ReferralEscalated():
+                # The stage is told by other events; this one may have set another next step.
+                standing = with_step(CaseStanding(holder=event.holder), event.next_step)
+                row = StandingRow(event.case_id, event.handoff, sequence, standing)
+                self.steps[event.case_id] = row
+            case ConsultationAsked() | ConsultationAnswered():
+                self.referrals[event.consultation_id] = _consultation(event, sequence)
+            case TermWarned():
+                ends = TermEnds(event.term, event.organisation, event.last_day)
+                key = (event.case_id, event.organisation, event.term)
+                self.terms[key] = TermRow(event.case_id, ends, sequence)
+            case FindingIssued() | FindingReplied() | FindingEscalated() | FindingSettled():
+                self.findings[event.case_id] = FindingRow(event.case_id, event.state, sequence)
+
+    def _stand(self, event: CaseEvent, sequence: int) -> None:
+        known = self.standings.get(event.case_id)
+        # A redriven event can come after one that followed it; within a batch too it moves nothing
+        # back.
+        if known is None or (known.handoff, known.sequence) < (event.handoff, sequence):
+            row = StandingRow(event.case_id, event.handoff, sequence, referral_standing(event))
+            self.standings[event.case_id] = row
+
+
 def _decision(event: DecisionSeen) -> DecisionRow:
-    return DecisionRow(event.case_id, event.number, CaseStanding(assigned_stage(event.mode)))
-
-
-def _standing(event: CaseEvent, sequence: int) -> StandingRow:
-    step = event.next_step
-    standing = CaseStanding(
-        referral_stage(event),
-        event.holder,
-        step.actor if step else None,
-        step.due_at if step else None,
-    )
-    return StandingRow(event.case_id, event.handoff, sequence, standing)
+    standing = CaseStanding(assigned_stage(event.mode))
+    return DecisionRow(event.case_id, event.number, standing, event.urgency)
 
 
 def _referral(event: ReferralOffered | ReferralStatusChanged, sequence: int) -> ReferralRow:
     status = event.status if isinstance(event, ReferralStatusChanged) else Status.REQUESTED
     known = ReferralKnown(event.case_id, event.organisation, event.attempt, status)
     return ReferralRow(event.referral_id, known, sequence)
+
+
+def _consultation(event: ConsultationAsked | ConsultationAnswered, sequence: int) -> ReferralRow:
+    """The right to read begins with the request and ends with the answer to it."""
+    status = Status.REQUESTED if isinstance(event, ConsultationAsked) else Status.COMPLETED
+    known = ReferralKnown(event.case_id, event.organisation, 1, status, consulted=True)
+    return ReferralRow(event.consultation_id, known, sequence)

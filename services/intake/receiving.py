@@ -53,6 +53,7 @@ class Receiver:
             received_at=now,
             content=tuple(sealed.fields),
             commitment=sealed.commitment.hex(),
+            known_dates=report.published_dates(),
         )
         return row, event
 

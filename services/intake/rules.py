@@ -1,11 +1,13 @@
 """Pure decisions of intake: stage of a case, what a reporter may do, who may fetch content."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from contracts.intake import ContentField
 from contracts.referral import (
     DESK,
     BusinessStatus,
@@ -13,6 +15,7 @@ from contracts.referral import (
     CaseClosed,
     ClosedBecause,
     DeskReason,
+    NextStep,
     RedecisionRequested,
     ReferralOffered,
     ReferralStatusChanged,
@@ -53,6 +56,11 @@ _CLOSED_STAGES = {
     ClosedBecause.WITHDRAWN: Stage.WITHDRAWN,
     ClosedBecause.ENTERED_IN_ERROR: Stage.CLOSED,
 }
+_DESK_STAGES = {
+    DeskReason.FINDING: Stage.FINDING,
+    DeskReason.NO_CONTACT: Stage.NO_CONTACT,
+    DeskReason.NO_FEEDBACK_PARTY: Stage.SIGNALLED,
+}
 
 
 def future_dates(report: NewReport, now: datetime) -> list[int]:
@@ -70,19 +78,24 @@ def assigned_stage(mode: Mode) -> Stage:
 
 def referral_standing(event: CaseEvent) -> CaseStanding:
     """How a case stands after an event of referral."""
-    step = event.next_step
     stage = referral_stage(event)
-    changed = event if isinstance(event, ReferralStatusChanged) else None
-    return CaseStanding(
+    standing = CaseStanding(
         stage,
         event.holder,
-        step.actor if step else None,
-        step.due_at if step else None,
-        step.action if step else None,
-        changed.until if changed and stage is Stage.ON_HOLD else None,
-        _onward_to(event) if stage is Stage.ONWARD else None,
-        event.outcome if isinstance(event, ReferralStatusChanged | CaseClosed) else None,
+        until=event.until
+        if isinstance(event, ReferralStatusChanged) and stage is Stage.ON_HOLD
+        else None,
+        onward_to=_onward_to(event) if stage is Stage.ONWARD else None,
+        outcome=event.outcome if isinstance(event, ReferralStatusChanged | CaseClosed) else None,
     )
+    return with_step(standing, event.next_step)
+
+
+def with_step(standing: CaseStanding, step: NextStep | None) -> CaseStanding:
+    """The same with who acts next."""
+    if step is None:
+        return standing
+    return replace(standing, next_actor=step.actor, next_by=step.due_at, next_action=step.action)
 
 
 def referral_stage(event: CaseEvent) -> Stage:
@@ -93,10 +106,8 @@ def referral_stage(event: CaseEvent) -> Stage:
     match event:
         case CaseClosed():
             return _CLOSED_STAGES[event.because]
-        case CaseAtDesk(reason=DeskReason.FINDING):
-            return Stage.FINDING
         case CaseAtDesk():
-            return Stage.AT_DESK
+            return _DESK_STAGES.get(event.reason, Stage.AT_DESK)
         case ReferralStatusChanged(next_step=None) if event.status in _ENDED:
             return Stage.FINISHED
         case _ if event.holder != DESK:
@@ -107,6 +118,8 @@ def referral_stage(event: CaseEvent) -> Stage:
 
 def _stage_of_held(event: CaseEvent) -> Stage:
     match event:
+        case RedecisionRequested(onward=True):
+            return Stage.ONWARD
         case ReferralOffered(signal=False) if event.organisation != event.holder:
             return Stage.ONWARD
         case ReferralStatusChanged() if event.organisation != event.holder:
@@ -139,6 +152,8 @@ def _stage_of_offer(event: CaseEvent) -> Stage:
 
 def _onward_to(event: CaseEvent) -> str | None:
     match event:
+        case RedecisionRequested():
+            return event.proposed
         case ReferralStatusChanged() if event.organisation == event.holder:
             return event.onward_to
         case ReferralOffered() | ReferralStatusChanged():
@@ -245,3 +260,17 @@ def referral_refusal(capability: Capability, known: ReferralKnown | None) -> Ref
     if known.attempt > capability.attempt:
         return Refusal.SUPERSEDED
     return None if known.status in LIVE else Refusal.CLOSED
+
+
+def fields_allowed(known: ReferralKnown, asked: Iterable[ContentField]) -> frozenset[ContentField]:
+    """What may be read of what the capability names.
+
+    Who is consulted reads the narrative alone, and answers are for who has the case: also when a
+    capability was signed with more.
+    """
+    allowed = {ContentField.NARRATIVE}
+    if not known.consulted:
+        allowed.add(ContentField.IDENTITY)
+    if not known.consulted and known.status in HOLDING:
+        allowed.add(ContentField.ANSWERS)
+    return frozenset(allowed.intersection(asked))

@@ -10,13 +10,10 @@ from contracts.referral import Status
 from contracts.situation import Kind
 from services.chassis.db import Connection
 from services.intake.domain import (
-    CaseStanding,
     FormerReport,
     ReferralKnown,
-    ReportFound,
     Sealed,
     SealedContent,
-    Stage,
     StoredReport,
 )
 
@@ -115,163 +112,36 @@ async def former_reports(
     ]
 
 
-_BY_CODE = """
-SELECT r.case_id, r.kind, r.received_at, r.committed_at, s.stage, s.holder, s.next_actor, s.next_by,
-       (SELECT e.time FROM outbox o JOIN event e USING (source_id, sequence)
-        ORDER BY o.position LIMIT 1) AS oldest_pending_at
-FROM report r LEFT JOIN case_status s USING (case_id) WHERE r.code_mac = $1
-"""
+_REFERRAL = (
+    "SELECT case_id, organisation, attempt, status, consulted FROM referral WHERE referral_id = $1"
+)
 
 
-async def find_by_code(connection: Connection, code_mac: bytes) -> ReportFound | None:
-    """The report of a code and how its case stands."""
-    row = await connection.fetchrow(_BY_CODE, code_mac)
+async def lock_referral(
+    connection: Connection, referral_id: UUID, *, alone: bool = False
+) -> ReferralKnown | None:
+    """A referral, which no event can change until the transaction ends.
+
+    With `alone` nobody else has this lock at the same time.
+    """
+    lock = " FOR UPDATE" if alone else " FOR SHARE"
+    row = await connection.fetchrow(_REFERRAL + lock, referral_id)
     if row is None:
         return None
-    standing = CaseStanding()
-    if row["stage"] is not None:
-        stage = Stage(row["stage"])
-        standing = CaseStanding(stage, row["holder"], row["next_actor"], row["next_by"])
-    return ReportFound(
-        row["case_id"],
-        Kind(row["kind"]),
-        row["received_at"],
-        row["committed_at"],
-        standing,
-        row["oldest_pending_at"],
+    status = Status(row["status"])
+    return ReferralKnown(
+        row["case_id"], row["organisation"], row["attempt"], status, row["consulted"]
     )
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
-    """A decision of routing; `number` counts the decisions of the case."""
-
-    case_id: UUID
-    number: int
-    standing: CaseStanding
-
-
-# Referral speaks later and knows more: once it has, a decision no longer changes the standing.
-_UPSERT_DECISIONS = """
-INSERT INTO case_status (case_id, decision_number, stage, holder, next_actor, next_by, updated_at)
-SELECT case_id, number, stage, holder, next_actor, next_by, $7
-FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
-     AS t(case_id, number, stage, holder, next_actor, next_by)
-ORDER BY case_id
-ON CONFLICT (case_id) DO UPDATE
-SET decision_number = excluded.decision_number, stage = excluded.stage, holder = excluded.holder,
-    next_actor = excluded.next_actor, next_by = excluded.next_by, updated_at = excluded.updated_at
-WHERE case_status.referral_sequence = 0
-      AND case_status.decision_number < excluded.decision_number
-"""
-
-
-async def put_decisions(connection: Connection, rows: Sequence[DecisionRow], now: datetime) -> None:
-    """Take over decisions, one per case; older ones than already known change nothing."""
-    await connection.execute(
-        _UPSERT_DECISIONS,
-        [row.case_id for row in rows],
-        [row.number for row in rows],
-        [row.standing.stage.value for row in rows],
-        [row.standing.holder for row in rows],
-        [row.standing.next_actor for row in rows],
-        [row.standing.next_by for row in rows],
-        now,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class StandingRow:
-    """An event of referral on a case; `sequence` is the one of its source."""
-
-    case_id: UUID
-    handoff: int
-    sequence: int
-    standing: CaseStanding
-
-
-# Ordered by handoff and by the sequence of the source: clocks of two instances may differ.
-_UPSERT_STANDINGS = """
-INSERT INTO case_status (case_id, handoff, referral_sequence, stage, holder, next_actor, next_by,
-                         updated_at)
-SELECT case_id, handoff, sequence, stage, holder, next_actor, next_by, $8
-FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[],
-            $7::timestamptz[])
-     AS t(case_id, handoff, sequence, stage, holder, next_actor, next_by)
-ORDER BY case_id
-ON CONFLICT (case_id) DO UPDATE
-SET handoff = excluded.handoff, referral_sequence = excluded.referral_sequence,
-    stage = excluded.stage, holder = excluded.holder, next_actor = excluded.next_actor,
-    next_by = excluded.next_by, updated_at = excluded.updated_at
-WHERE (case_status.handoff, case_status.referral_sequence)
-      < (excluded.handoff, excluded.referral_sequence)
-"""
-
-
-async def put_standings(connection: Connection, rows: Sequence[StandingRow], now: datetime) -> None:
-    """Take over how cases stand, one row per case; an older event changes nothing."""
-    await connection.execute(
-        _UPSERT_STANDINGS,
-        [row.case_id for row in rows],
-        [row.handoff for row in rows],
-        [row.sequence for row in rows],
-        [row.standing.stage.value for row in rows],
-        [row.standing.holder for row in rows],
-        [row.standing.next_actor for row in rows],
-        [row.standing.next_by for row in rows],
-        now,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ReferralRow:
-    """The state of one referral after an event."""
-
-    referral_id: UUID
-    known: ReferralKnown
-    sequence: int
-
-
-_UPSERT_REFERRALS = """
-INSERT INTO referral (referral_id, case_id, organisation, attempt, status, sequence)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::integer[])
-     AS t(referral_id, case_id, organisation, attempt, status, sequence)
-ORDER BY referral_id
-ON CONFLICT (referral_id) DO UPDATE
-SET attempt = excluded.attempt, status = excluded.status, sequence = excluded.sequence
-WHERE referral.sequence < excluded.sequence
-"""
-
-
-async def put_referrals(connection: Connection, rows: Sequence[ReferralRow]) -> None:
-    """Take over the state of referrals, one row per referral."""
-    await connection.execute(
-        _UPSERT_REFERRALS,
-        [row.referral_id for row in rows],
-        [row.known.case_id for row in rows],
-        [row.known.organisation for row in rows],
-        [row.known.attempt for row in rows],
-        [row.known.status.value for row in rows],
-        [row.sequence for row in rows],
-    )
-
-
-async def lock_referral(connection: Connection, referral_id: UUID) -> ReferralKnown | None:
-    """A referral, which no event can change until the transaction ends."""
-    row = await connection.fetchrow(
-        "SELECT case_id, organisation, attempt, status FROM referral WHERE referral_id = $1"
-        " FOR SHARE",
-        referral_id,
-    )
-    if row is None:
-        return None
-    return ReferralKnown(row["case_id"], row["organisation"], row["attempt"], Status(row["status"]))
-
-
+# Locked, so that after the answer to whoever hides an identity no disclosure is still under way.
 _CONTENT = """
-SELECT k.wrapped_key, c.narrative, c.identity FROM content c JOIN case_key k USING (case_id)
-WHERE case_id = $1 ORDER BY c.report_id LIMIT 1
+SELECT k.wrapped_key, c.narrative,
+       CASE WHEN c.identity_hidden_at IS NULL THEN c.identity END AS identity
+FROM content c JOIN case_key k USING (case_id)
+WHERE case_id = $1 ORDER BY c.report_id LIMIT 1 FOR SHARE OF c
 """
+_STORED_FIELDS = (ContentField.NARRATIVE, ContentField.IDENTITY)
 
 
 async def sealed_content(connection: Connection, case_id: UUID) -> SealedContent | None:
@@ -279,7 +149,7 @@ async def sealed_content(connection: Connection, case_id: UUID) -> SealedContent
     row = await connection.fetchrow(_CONTENT, case_id)
     if row is None:
         return None
-    fields = {field: row[field.value] for field in ContentField if row[field.value] is not None}
+    fields = {field: row[field.value] for field in _STORED_FIELDS if row[field.value] is not None}
     return SealedContent(fields, row["wrapped_key"])
 
 

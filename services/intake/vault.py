@@ -1,7 +1,8 @@
 """Seals what reporters say and who they are; the only place that holds the master key.
 
-Each case has a random key of its own. It seals narrative and identity separately (a partner may
-get only one of them) as compact JWEs, and is stored only wrapped by the master key. Erasing a case
+Each case has a random key of its own. It seals narrative, identity and each question and answer
+separately (a partner may get only some of them) as compact JWEs, and is stored only wrapped by the
+master key. Erasing a case
 is forgetting its wrapped key (`store.erase_case`): then nobody can open its content, also not in
 a backup of the content.
 """
@@ -42,17 +43,27 @@ class Vault:
         salt = os.urandom(KEY_BYTES)
         return Sealed(fields, self._wrap(case_id, key), salt, commitment(salt, fields))
 
-    def open(self, case_id: UUID, wrapped_key: bytes, field: ContentField, sealed: bytes) -> bytes:
-        """The content of one sealed field; raises SealBroken."""
+    def seal_more(self, case_id: UUID, wrapped_key: bytes, label: str, text: bytes) -> bytes:
+        """Seal another text of a case; only `label` opens it again. Raises SealBroken."""
         try:
-            nonce, wrapped = wrapped_key[:_NONCE_BYTES], wrapped_key[_NONCE_BYTES:]
-            key = self._master.decrypt(nonce, wrapped, _WRAP_CONTEXT + case_id.bytes)
+            return _jwe(AESGCM(self._unwrap(case_id, wrapped_key)), case_id, label, text)
+        except (InvalidTag, ValueError):
+            raise SealBroken("the wrapped key does not fit its case") from None
+
+    def open(self, case_id: UUID, wrapped_key: bytes, field: str, sealed: bytes) -> bytes:
+        """The content of one sealed field or label; raises SealBroken."""
+        try:
+            key = self._unwrap(case_id, wrapped_key)
             header, _, nonce_text, text, tag = sealed.split(b".")
             if header != _header(case_id, field):
                 raise SealBroken("the sealed field is of another case or another field")
             return AESGCM(key).decrypt(_bytes(nonce_text), _bytes(text) + _bytes(tag), header)
         except (InvalidTag, ValueError):
             raise SealBroken("the seal does not fit its case and key") from None
+
+    def _unwrap(self, case_id: UUID, wrapped_key: bytes) -> bytes:
+        nonce, wrapped = wrapped_key[:_NONCE_BYTES], wrapped_key[_NONCE_BYTES:]
+        return self._master.decrypt(nonce, wrapped, _WRAP_CONTEXT + case_id.bytes)
 
     def _wrap(self, case_id: UUID, key: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
@@ -65,7 +76,17 @@ def commitment(salt: bytes, fields: Mapping[ContentField, bytes]) -> bytes:
     return hashlib.sha256(salt + b"\n".join(sealed)).digest()
 
 
-def _jwe(cipher: AESGCM, case_id: UUID, field: ContentField, text: bytes) -> bytes:
+def question_label(question_id: UUID) -> str:
+    """Under which the text of a question is sealed."""
+    return f"question-{question_id}"
+
+
+def answer_label(question_id: UUID) -> str:
+    """Under which the answer to a question is sealed."""
+    return f"answer-{question_id}"
+
+
+def _jwe(cipher: AESGCM, case_id: UUID, field: str, text: bytes) -> bytes:
     # Compact JWE (RFC 7516) with "dir": written out here, because the general library takes
     # six times as long and this is done for every report.
     header = _header(case_id, field)
@@ -75,10 +96,10 @@ def _jwe(cipher: AESGCM, case_id: UUID, field: ContentField, text: bytes) -> byt
     return header + b".." + b".".join(_text(part) for part in parts)
 
 
-def _header(case_id: UUID, field: ContentField) -> bytes:
+def _header(case_id: UUID, field: str) -> bytes:
     # The protected header is authenticated: a blob cannot be moved to another case or field.
     return _text(b'{"alg":"dir","enc":"A256GCM","kid":"%s/%s"}' % (
-        str(case_id).encode(), field.value.encode()))  # fmt: skip
+        str(case_id).encode(), field.encode()))  # fmt: skip
 
 
 def _text(value: bytes) -> bytes:

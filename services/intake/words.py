@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from contracts.finding import FindingState
 from contracts.referral import DESK, REPORTER, CompletedAs, NextAction
 from contracts.situation import Kind
 from services.intake.domain import (
@@ -52,6 +53,8 @@ def status_words(
         text = _FAULT_WORDS.format(word=word)
     else:
         text = _stage_words(standing, word, len(questions)) + _next_words(standing)
+    if found.not_helped_at is not None and standing.stage not in _SAID_STAGES:
+        text += _NOT_HELPED_WORDS.format(day=_dutch_day(found.not_helped_at))
     text += _warnings(running)
     if found.identity is IdentityState.HIDDEN:
         text += _HIDDEN_WORDS
@@ -65,7 +68,7 @@ def shown_standing(found: ReportFound, questions: Sequence[QuestionOpen]) -> Cas
         # Until the desk has taken it up: the meldpunt acts next.
         assert found.not_helped_at is not None
         by = found.not_helped_at + DECIDE_WITHIN
-        return CaseStanding(Stage.NOT_HELPED, standing.holder, DESK, by)
+        return CaseStanding(Stage.NOT_HELPED, DESK, DESK, by)
     if standing.closed:
         return standing
     next_by = standing.next_by or found.received_at + DECIDE_WITHIN
@@ -77,13 +80,13 @@ def shown_standing(found: ReportFound, questions: Sequence[QuestionOpen]) -> Cas
         next_by = min(question.answer_by for question in questions)
     return CaseStanding(
         stage, standing.holder, actor, next_by, action,
-        standing.until, standing.onward_to, standing.outcome,
+        standing.until, standing.onward_to, standing.outcome, standing.finding,
     )  # fmt: skip
 
 
 def _unheard(found: ReportFound) -> bool:
-    """Whether the reporter said that no help came, and nothing has happened since."""
-    if found.not_helped_at is None or found.withdrawn_at is not None:
+    """Whether the reporter said that no help came of a closed case, and nothing happened since."""
+    if found.not_helped_at is None or not found.standing.closed:
         return False
     return found.standing_at is None or found.standing_at <= found.not_helped_at
 
@@ -128,7 +131,7 @@ _STAGE_WORDS = {
     " antwoord geven.",
     Stage.ON_HOLD: "Een organisatie heeft uw {word} aangenomen. Zij wacht nu even met de"
     " behandeling{until}.",
-    Stage.NO_CONTACT: "De organisatie die uw {word} heeft, kon u niet bereiken. Neem zelf contact"
+    Stage.NO_CONTACT: "Een organisatie wilde u helpen, maar kon u niet bereiken. Neem zelf contact"
     " op met de organisatie als u dat kunt. Uw {word} blijft open.",
     Stage.ONWARD: "De organisatie die uw {word} heeft, vraagt een andere organisatie om u verder te"
     " helpen. Tot die andere organisatie ja zegt, zorgt de eerste organisatie voor uw {word}.",
@@ -153,11 +156,25 @@ _OUTCOME_WORDS = {
     CompletedAs.NO_CONTACT: " De organisatie kon u niet bereiken.",
     CompletedAs.WITHDRAWN: " De organisatie is gestopt, omdat u dat wilde.",
 }
+_REPLY_DUE_WORDS = " Nu moet het bestuur van de school laten weten wat het met het oordeel doet."
 _FINDING_WORDS = {
-    NextAction.REPLY_TO_FINDING: " Nu moet het bestuur van de school laten weten wat het met het"
-    " oordeel doet.",
-    NextAction.CHECK_FINDING: " Het meldpunt controleert wat er met het oordeel is gedaan.",
+    FindingState.ISSUED: "",
+    FindingState.REPLY_DUE: _REPLY_DUE_WORDS,
+    FindingState.DEVIATION_ANNOUNCED: " Het bestuur van de school heeft meer tijd gevraagd en een"
+    " nieuwe datum genoemd.",
+    FindingState.REPLIED_FOLLOWING: " Het bestuur van de school zegt dat het doet wat de commissie"
+    " vraagt. Het meldpunt controleert dat.",
+    FindingState.PARTLY: " Het bestuur van de school zegt dat het een deel doet van wat de"
+    " commissie vraagt.",
+    FindingState.NOT_FOLLOWED: " Het bestuur van de school zegt dat het niet doet wat de commissie"
+    " vraagt.",
+    FindingState.SILENT: " Het bestuur van de school heeft niet op tijd gereageerd.",
+    FindingState.WITH_SUPERVISOR: " De toezichthouder is op de hoogte gebracht.",
+    FindingState.FOLLOWED: " Het bestuur van de school heeft gedaan wat de commissie vroeg.",
+    FindingState.CLOSED: " Het meldpunt is klaar met het volgen van dit oordeel.",
 }
+_SAID_STAGES = frozenset({Stage.NOT_HELPED, Stage.WITHDRAWN})
+_NOT_HELPED_WORDS = " Op {day} hebt u laten weten dat u niet bent geholpen."
 _FAULT_WORDS = (
     "Uw {word} is veilig opgeslagen. Het doorsturen wacht op een storing bij ons."
     " U hoeft niets te doen: wij sturen alles door zodra de storing voorbij is."
@@ -170,14 +187,20 @@ _HIDDEN_WORDS = (
 
 
 def _stage_words(standing: CaseStanding, word: str, questions: int) -> str:
-    outcome, action, until = standing.outcome, standing.next_action, standing.until
+    outcome, until = standing.outcome, standing.until
     return _STAGE_WORDS[standing.stage].format(
         word=word,
         questions="een vraag" if questions == 1 else f"{questions} vragen",
-        until=f", tot {_day(until.astimezone(_AMSTERDAM).date())}" if until else "",
+        until=f", tot {_dutch_day(until)}" if until else "",
         outcome=_OUTCOME_WORDS[outcome] if outcome else "",
-        finding=_FINDING_WORDS.get(action, "") if action else "",
+        finding=_finding_words(standing),
     )
+
+
+def _finding_words(standing: CaseStanding) -> str:
+    if standing.finding is not None:
+        return _FINDING_WORDS[standing.finding]
+    return _REPLY_DUE_WORDS if standing.next_action is NextAction.REPLY_TO_FINDING else ""
 
 
 def _next_words(standing: CaseStanding) -> str:
@@ -185,17 +208,21 @@ def _next_words(standing: CaseStanding) -> str:
         return ""
     local = standing.next_by.astimezone(_AMSTERDAM)
     moment = f"{_day(local.date())} om {local:%H:%M} uur"
-    return f" De volgende stap is van {_who(standing)}, uiterlijk op {moment}."
+    return f" De volgende stap is {_who(standing)}, uiterlijk op {moment}."
 
 
 def _who(standing: CaseStanding) -> str:
     if standing.next_actor == REPORTER:
-        return "u"
+        return "aan u"
     if standing.next_actor == DESK:
-        return "het meldpunt"
+        return "van het meldpunt"
     if standing.next_action is NextAction.REPLY_TO_FINDING:
-        return "het bestuur van de school"
-    return "de organisatie"
+        return "van het bestuur van de school"
+    return "van de organisatie"
+
+
+def _dutch_day(moment: datetime) -> str:
+    return _day(moment.astimezone(_AMSTERDAM).date())
 
 
 def _day(day: date) -> str:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from contracts.event import Event
 from contracts.reference import case_reference
 from contracts.referral import (
     AnswerRefused,
@@ -194,6 +195,12 @@ def refusal(
         who_must_act=(case.who_must_act if known and case else WhoMustAct.PARTNER).value,
         at=now,
     )
+
+
+def of_case(case: Case, event: Event) -> Event:
+    """The same event, telling of the case as it is in the end."""
+    told = {"holder": case.holder, "handoff": case.handoff, "next_step": case.next_step}
+    return event.model_copy(update=told)
 
 
 def _standing(case: Case, now: datetime) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from uuid import UUID
 from contracts.referral import ReferralAnswered
 from services.chassis.db import Connection
 from services.referral import announce, rules, store
-from services.referral.domain import Case, Channel, Referral, Verdict
+from services.referral.domain import Case, Partner, Referral, Verdict
 from services.referral.effects import Effects, Publishing
 from services.referral.store import AppliedAnswer
 
-Known = Mapping[tuple[str, UUID], tuple[UUID, str, str | None]]
+Known = Mapping[tuple[str, UUID], tuple[UUID, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Settled:
 async def settle(
     connection: Connection,
     publishing: Publishing,
-    channels: Mapping[str, Channel],
+    partners: Mapping[str, Partner],
     submissions: Sequence[Submission],
     now: datetime,
 ) -> list[Settled]:
@@ -55,14 +55,14 @@ async def settle(
             connection, [(item.organisation, item.event.answer_id) for item in submissions]
         )
     )
-    effects = Effects(publishing, channels, cases, referrals.values())
+    effects = Effects(publishing, partners, cases, referrals.values())
     settled = []
     for item in submissions:
         result = _one(effects, known, item, now)
         if result.verdict is Verdict.APPLIED:
             event = item.event
             key = (item.organisation, event.answer_id)
-            known[key] = (event.referral_id, event.answer.value, event.reason)
+            known[key] = (event.referral_id, store.said(event))
             effects.remember(AppliedAnswer(item.organisation, event, item.reason_text))
         elif item.on_feed:
             refused = announce.refusal(
@@ -88,11 +88,13 @@ def _one(effects: Effects, known: Known, item: Submission, now: datetime) -> Set
     case = effects.cases[referral.case_id]
     before = known.get((item.organisation, event.answer_id))
     if before is not None:
-        same = before == (event.referral_id, event.answer.value, event.reason)
+        same = before == (event.referral_id, store.said(event))
         verdict = Verdict.DUPLICATE if same else Verdict.ANSWER_ID_REUSED
         return Settled(verdict, case, referral)
     text_given = item.reason_text is not None
-    outcome = rules.answer(case, referral, event, now, text_given=text_given)
+    standing = effects.standing(case.case_id)
+    assert standing is not None
+    outcome = rules.answer(standing, referral, event, now, text_given=text_given)
     effects.add(outcome, item.traceparent)
     return Settled(
         outcome.verdict, effects.cases[case.case_id], effects.referrals[referral.referral_id]

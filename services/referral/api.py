@@ -31,6 +31,7 @@ from services.referral.models import (
     referral_view,
 )
 from services.referral.partners import Partners
+from services.referral.underway import Underway
 
 FEED_LIMIT_MAX = 500
 WAIT_SECONDS_MAX = 20
@@ -48,13 +49,42 @@ _MISSING = {
         problem="The reason `other` has no text.",
         remedy="Say in at most 500 characters why you decline; only the desk of meldpunt reads it.",
     ),
+    Verdict.UNTIL_MISSING: FieldProblem(
+        field="until",
+        problem="`on-hold` has no date.",
+        remedy="Send until when you wait, at most 180 days ahead.",
+    ),
+    Verdict.UNTIL_UNFIT: FieldProblem(
+        field="until",
+        problem="The date of `on-hold` is not ahead, or too far.",
+        remedy="Send a moment after now, at most 180 days ahead; repeat it later if need be.",
+    ),
+    Verdict.OUTCOME_MISSING: FieldProblem(
+        field="outcome",
+        problem="`completed` has no outcome.",
+        remedy="Send one of the coded outcomes.",
+    ),
+    Verdict.DECISION_MISSING: FieldProblem(
+        field="decision",
+        problem="The outcome `decided` has no decision.",
+        remedy="Send one of the coded decisions on a complaint.",
+    ),
+    Verdict.TARGET_MISSING: FieldProblem(
+        field="suggestedOrganisation",
+        problem="`referred-onward` names no organisation.",
+        remedy="Send the id of the organisation that should take the case.",
+    ),
 }
 _DETAILS = {
     Verdict.EXPIRED: "The time to answer has passed and the case has moved on.",
     Verdict.WITHDRAWN: "Meldpunt has withdrawn this referral.",
     Verdict.HELD_BY_OTHER: "Another organisation holds the case now.",
-    Verdict.ILLEGAL: "This answer does not follow from the present state. A holder that cannot go"
-    " on calls the desk of meldpunt.",
+    Verdict.ILLEGAL: "This answer does not follow from the present state; look at it and answer"
+    " what does.",
+    Verdict.LOOP: "That organisation had the case before or is your own; name another, or return"
+    " the case with a reason.",
+    Verdict.NEVER: "The case is about that organisation, so it cannot get it; name another.",
+    Verdict.BUSY: "A referral onward is under way already; wait for its answer.",
     Verdict.WRONG_ATTEMPT: "`attempt` is not that of this referral; send the one of the offer.",
     Verdict.ANSWER_ID_REUSED: "This answerId was used for another answer; send a new one.",
 }
@@ -130,16 +160,25 @@ def _add_referrals(routes: APIRouter) -> None:
 def _add_answers(
     routes: APIRouter, publishing: Publishing, partners: Partners, count: Count
 ) -> None:
+    underway = Underway()
+
     @routes.post(
         "/referrals/{referralId}/answers",
         operation_id="answerReferral",
         tags=["partners"],
-        responses={404: {"description": "Not yours"}, 409: {"description": "No effect; the state"}},
+        responses={
+            404: {"description": "Not yours"},
+            409: {"description": "No effect; the state"},
+            425: {"description": "The same answer is being handled at this moment"},
+        },
     )
     async def answer(
         request: Request, principal: _PARTNER, referralId: UUID, body: AnswerGiven
     ) -> AnswerSettled:
-        """Receive, accept or decline a referral; gives the state that it has after it."""
+        """Answer an offer, or tell how it goes as its holder; gives the state after it.
+
+        A repeat gives the state once more: `duplicate` proves that the first one arrived.
+        """
         runtime: Runtime = request.app.state.runtime
         organisation = _organisation(principal)
         await partners.ready()
@@ -153,6 +192,9 @@ def _add_answers(
             answer=body.answer,
             reason=body.reason,
             suggested_organisation=body.suggested_organisation,
+            until=body.until,
+            outcome=body.outcome,
+            decision=body.decision,
             at=now,
         )
         work = runtime.tracing.start("answer", request.headers.get("traceparent"))
@@ -160,9 +202,10 @@ def _add_answers(
             organisation, event, work.traceparent, on_feed=False, reason_text=body.reason_text
         )
         try:
-            async with runtime.database.transaction() as connection:
-                channels = await store.channels(connection)
-                [settled] = await settle(connection, publishing, channels, [submission], now)
+            with underway.only(organisation, body.answer_id):
+                async with runtime.database.transaction() as connection:
+                    known = await store.partners(connection)
+                    [settled] = await settle(connection, publishing, known, [submission], now)
         finally:
             work.end()
         count(event.event_name, settled.verdict)

@@ -7,10 +7,17 @@ from prometheus_client import Counter
 
 from contracts import topics
 from contracts.event import Catalogue
+from contracts.intake import (
+    IdentityHidden,
+    NotHelped,
+    QuestionAnswered,
+    QuestionAsked,
+    ReportWithdrawn,
+)
 from contracts.referral import ReferralAnswered
-from contracts.routing import CaseAssigned
+from contracts.routing import CaseAssigned, OnwardRefused, RegisterActivated
 from services.chassis.runtime import Runtime
-from services.referral import api, desk
+from services.referral import api, consulting, desk, desk_actions
 from services.referral.capability import Signer, load_key
 from services.referral.deadlines import Deadlines
 from services.referral.domain import Verdict
@@ -18,8 +25,10 @@ from services.referral.effects import Publishing
 from services.referral.handlers import Handlers
 from services.referral.partners import Partners, load_partners
 from services.referral.settings import ReferralSettings
+from services.referral.steady import SteadyClock
 
 ANSWERS_GROUP = "meldpunt-referral-partners"
+REPORTER_GROUP = "meldpunt-referral-reporter"
 
 
 def build(settings: ReferralSettings) -> FastAPI:
@@ -39,23 +48,43 @@ def build(settings: ReferralSettings) -> FastAPI:
 
     handlers = Handlers(publishing, partners, count, runtime.clock)
     deadlines = Deadlines(
-        runtime.database, publishing, count, runtime.clock, settings.deadline_grace_seconds
+        runtime.database,
+        publishing,
+        count,
+        SteadyClock(runtime.clock),
+        settings.deadline_grace_seconds,
     )
     key = load_key(settings.signing_key_file, create=settings.environment != "production")
     signer = Signer(key, settings.capability_seconds)
 
     runtime.background("partners", partners.run)
-    runtime.consume(handlers.handle_assigned, Catalogue(CaseAssigned), topics=[topics.ROUTING])
+    runtime.consume(
+        handlers.handle_routing,
+        Catalogue(CaseAssigned, OnwardRefused, RegisterActivated),
+        topics=[topics.ROUTING],
+    )
     runtime.consume(
         handlers.handle_answers,
         Catalogue(ReferralAnswered),
         pattern=topics.PARTNER_IN_PATTERN,
         group=ANSWERS_GROUP,
     )
+    runtime.consume(
+        handlers.handle_reporter,
+        Catalogue(ReportWithdrawn, QuestionAsked, QuestionAnswered, IdentityHidden, NotHelped),
+        topics=[topics.INTAKE],
+        group=REPORTER_GROUP,
+        linger_seconds=settings.reporter_linger_seconds,
+    )
     runtime.every("deadlines", settings.deadline_seconds, deadlines.work)
     return runtime.app(
         title="Meldpunt: referral",
         description="Offers to partners, their answers, and who holds each case.",
-        routers=[api.router(publishing, partners, signer, count), desk.router(publishing)],
+        routers=[
+            api.router(publishing, partners, signer, count),
+            consulting.router(publishing),
+            desk.router(),
+            desk_actions.router(publishing),
+        ],
         migrations=Path(__file__).parent / "migrations",
     )

@@ -21,7 +21,6 @@ from services.referral.domain import (
     Verdict,
 )
 from services.referral.moves import (
-    at_desk,
     handled_by,
     joined,
     moved,
@@ -64,6 +63,8 @@ def assigned(
             (announce.status_changed(case, cancelled, now),),
             (announce.withdrawn_item(cancelled, now),),
         )
+    # The lokets that routing named belong to the organisation of its decision.
+    case = replace(case, other_lokets=())
     return joined(given_way, rules.offered(case, organisation, loket, offering, now))
 
 
@@ -76,11 +77,7 @@ def handed_over(standing: Standing, referral: Referral, how: HandedOver, now: da
         return rules.accepted(standing, brought, now)
     if referral.status is Status.RECEIVED:
         return Outcome(Verdict.DUPLICATE, standing.case)
-    outcome = rules.received(standing, brought, now)
-    if not referral.signal:
-        return outcome
-    # Who reports nothing back is never the next actor.
-    return joined(outcome, at_desk(outcome.case, DeskReason.NO_FEEDBACK_PARTY, now))
+    return rules.received(standing, brought, now)
 
 
 def switched_off(standing: Standing, organisation: str, now: datetime) -> Outcome:

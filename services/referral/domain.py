@@ -1,7 +1,7 @@
 """Cases, referrals and the one table of transitions that code and database both follow."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -204,6 +204,15 @@ class Referral:
 
 
 @dataclass(frozen=True, slots=True)
+class Partner:
+    """How an organisation is reached; `fallback` is tried when it keeps silent on its channel."""
+
+    channel: Channel
+    fallback: Channel | None = None
+    active: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class FeedItem:
     """An event for one partner's own feed; `via` is the channel when it is not the usual one."""
 
@@ -230,6 +239,18 @@ class Standing:
     case: Case
     request: Referral | None = None
     holding: Referral | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegalTerm:
+    """A legal term of a case; `last_day` still counts, `warned` counts the warnings given."""
+
+    case_id: UUID
+    term: str
+    organisation: str
+    last_day: date
+    warned: int = 0
+    warn_at: datetime | None = None
 
 
 def diagram() -> str:

@@ -11,9 +11,23 @@ from contracts.referral import ReferralOffer
 from contracts.topics import partner_out
 from services.chassis import journal
 from services.chassis.db import Connection
+from services.chassis.ids import new_id
 from services.chassis.journal import Outgoing
-from services.referral import store
-from services.referral.domain import HOLDING, OPEN, Case, Channel, Outcome, Referral, Verdict
+from services.referral import records, store
+from services.referral.domain import (
+    HOLDING,
+    OPEN,
+    Case,
+    Channel,
+    LegalTerm,
+    Outcome,
+    Partner,
+    Referral,
+    Standing,
+    Verdict,
+)
+from services.referral.escalation import Reach
+from services.referral.rules import Offering
 from services.referral.store import AppliedAnswer
 
 Count = Callable[[str, Verdict], None]
@@ -39,57 +53,82 @@ class Effects:
     def __init__(
         self,
         publishing: Publishing,
-        channels: Mapping[str, Channel],
+        partners: Mapping[str, Partner],
         cases: Mapping[UUID, Case],
         referrals: Iterable[Referral],
     ) -> None:
         self._publishing = publishing
-        self._channels = channels
+        self._partners = partners
         self.cases = dict(cases)
         self.referrals = {item.referral_id: item for item in referrals}
-        self._current = {
-            item.case_id: item for item in self.referrals.values() if item.status in OPEN | HOLDING
-        }
+        self._requests: dict[UUID, Referral] = {}
+        self._holding: dict[UUID, Referral] = {}
+        for item in self.referrals.values():
+            self._place(item)
         self._known_cases = set(self.cases)
         self._known_referrals = set(self.referrals)
         self._touched_cases: set[UUID] = set()
         self._touched_referrals: dict[UUID, None] = {}
         self._answers: list[AppliedAnswer] = []
         self._outgoing: list[Outgoing] = []
+        self._terms: list[LegalTerm] = []
 
-    def channel(self, organisation: str) -> Channel | None:
-        """How an organisation is reached, or None when it is no partner."""
-        return self._channels.get(organisation)
+    def offering(self, organisation: str) -> Offering:
+        """How an organisation can be asked: by phone or letter when it is no partner."""
+        partner = self._partners.get(organisation)
+        if partner is None:
+            return Offering(Channel.DESK, new_id())
+        return Offering(partner.channel if partner.active else None, new_id())
 
-    def current(self, case_id: UUID) -> Referral | None:
-        """The open or holding referral of a case."""
-        return self._current.get(case_id)
+    def reach(self, organisation: str) -> Reach:
+        """How else an organisation can be reached."""
+        partner = self._partners.get(organisation)
+        return Reach(partner.fallback if partner and partner.active else None, new_id())
+
+    def standing(self, case_id: UUID) -> Standing | None:
+        """A case with its live referrals, as they are by now; None for an unknown case."""
+        case = self.cases.get(case_id)
+        if case is None:
+            return None
+        return Standing(case, self._requests.get(case_id), self._holding.get(case_id))
+
+    def _place(self, item: Referral) -> None:
+        for places, among in ((self._requests, OPEN), (self._holding, HOLDING)):
+            if item.status in among:
+                places[item.case_id] = item
+            elif (known := places.get(item.case_id)) and known.referral_id == item.referral_id:
+                del places[item.case_id]
 
     def add(self, outcome: Outcome, traceparent: str | None) -> None:
-        """Take an outcome over; one that was not applied changes nothing."""
-        if outcome.verdict is not Verdict.APPLIED:
-            return
+        """Take an outcome over; of one that was not applied only what the case notes of it."""
         case_id = outcome.case.case_id
+        if outcome.verdict is not Verdict.APPLIED and outcome.case == self.cases.get(case_id):
+            return
         self.cases[case_id] = outcome.case
         self._touched_cases.add(case_id)
         for item in outcome.referrals:
             self.referrals[item.referral_id] = item
             self._touched_referrals[item.referral_id] = None
-            if item.status in OPEN | HOLDING:
-                self._current[case_id] = item
-            elif (known := self._current.get(case_id)) and known.referral_id == item.referral_id:
-                del self._current[case_id]
+            self._place(item)
         publishing = self._publishing
         self._outgoing += [
             Outgoing(event, case_id, publishing.topic, publishing.source, traceparent)
             for event in outcome.events
         ]
         for fed in outcome.feed:
-            self.tell(fed.organisation, fed.event, case_id, traceparent)
+            self.tell(fed.organisation, fed.event, case_id, traceparent, fed.via)
 
-    def tell(self, organisation: str, event: Event, case_id: UUID, traceparent: str | None) -> None:
-        """Put an event on a partner's own feed: its topic, or the journal that the inbox reads."""
-        by_kafka = self._channels.get(organisation) is Channel.KAFKA
+    def tell(
+        self,
+        organisation: str,
+        event: Event,
+        case_id: UUID,
+        traceparent: str | None,
+        via: Channel | None = None,
+    ) -> None:
+        """Put an event on a partner's own feed: its topic, or the journal that the rest reads."""
+        partner = self._partners.get(organisation)
+        by_kafka = (via or (partner and partner.channel)) is Channel.KAFKA
         offers = isinstance(event, ReferralOffer)
         self._outgoing.append(
             Outgoing(
@@ -101,6 +140,15 @@ class Effects:
                 self._publishing.content_url(case_id) if offers else None,
             )
         )
+
+    def publish(self, event: Event, case_id: UUID, traceparent: str | None = None) -> None:
+        """Put an event on the main topic."""
+        topic, source = self._publishing.topic, self._publishing.source
+        self._outgoing.append(Outgoing(event, case_id, topic, source, traceparent))
+
+    def keep_terms(self, terms: Iterable[LegalTerm]) -> None:
+        """Keep legal terms, to warn before they lapse."""
+        self._terms += terms
 
     def remember(self, answer: AppliedAnswer) -> None:
         """Keep an answer that had an effect, to know its repeat."""
@@ -124,6 +172,8 @@ class Effects:
                 if key in self._known_referrals
             ],
         )
+        if self._terms:
+            await records.put_terms(connection, self._terms)
         if self._answers:
             await store.save_answers(connection, self._answers, now)
         await journal.append(connection, self._outgoing, now)

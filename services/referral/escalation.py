@@ -49,7 +49,10 @@ def expire(standing: Standing, referral: Referral, reach: Reach, now: datetime) 
     if referral.due_at is None or referral.due_at > now:
         return Outcome(Verdict.ILLEGAL, case)
     if referral.status is Status.REQUESTED and referral.onward_of is None:
-        if case.other_lokets:
+        # A loket that the case is about is passed over, as everywhere.
+        lokets = [x for x in case.other_lokets if not case.refuses(referral.organisation, x)]
+        if lokets:
+            case = replace(case, other_lokets=tuple(lokets))
             return _other_loket(case, referral, reach, now)
         if reach.fallback is not None and _is_new(reach.fallback, referral):
             return _other_channel(case, referral, reach.fallback, now)
@@ -141,12 +144,19 @@ def _reminded(standing: Standing, now: datetime) -> Outcome:
     case = replace(
         case, reminders=number, timer_at=timer_after(step, since, number), changed_at=now
     )
-    about = standing.request or standing.holding
+    about = _whose_turn(standing, step.actor)
     told: tuple[FeedItem, ...] = ()
     if step.actor != DESK and about is not None:
         told = (_reminder(about, step.action, number, step.due_at, now),)
     event = announce.reminded(case, about, number, now)
     return Outcome(Verdict.APPLIED, case, events=(event,), feed=told)
+
+
+def _whose_turn(standing: Standing, actor: str) -> Referral | None:
+    """The referral that a reminder is about; beside an open request it may be the holder's."""
+    live = [item for item in (standing.request, standing.holding) if item is not None]
+    own = [item for item in live if item.organisation == actor]
+    return next(iter(own or live), None)
 
 
 def _reminder(
@@ -169,7 +179,7 @@ def _holder_silent(standing: Standing, now: datetime) -> Outcome:
     """The desk asks the holder what happens; the case stays with it until somebody else accepts."""
     held = standing.holding
     if held is None:
-        return Outcome(Verdict.ILLEGAL, standing.case)
+        return _timeless(standing.case)
     step = desk_step(standing.case.urgency, NextAction.CALL_HOLDER, now)
     case = stepped(standing.case, step, now)
     return Outcome(Verdict.APPLIED, case, events=(announce.escalated(case, held, Rung.DESK, now),))
@@ -179,6 +189,11 @@ def _unanswered(standing: Standing, now: datetime) -> Outcome:
     """The reporter gave no answer: the holder goes on without it."""
     held = standing.holding
     if held is None:
-        return Outcome(Verdict.ILLEGAL, standing.case)
+        return _timeless(standing.case)
     case = handled_by(standing.case, held.organisation, now)
     return Outcome(Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),))
+
+
+def _timeless(case: Case) -> Outcome:
+    """A timer that means nothing: it is put out, or it would go off again and again."""
+    return Outcome(Verdict.APPLIED, replace(case, timer_at=None))

@@ -61,7 +61,7 @@ def _in_progress(case: Case, referral: Referral, now: datetime) -> Outcome:
     """A sign of life: the time to handle begins anew."""
     again = referral.status is Status.IN_PROGRESS
     working = referral if again else moved(referral, Status.IN_PROGRESS, now)
-    working = replace(working, business_status=None, until=None)
+    working = replace(working, business_status=_passing_on(referral), until=None)
     case = handled_by(case, referral.organisation, now)
     return _told(case, working, now)
 
@@ -69,10 +69,15 @@ def _in_progress(case: Case, referral: Referral, now: datetime) -> Outcome:
 def _on_hold(case: Case, referral: Referral, event: ReferralAnswered, now: datetime) -> Outcome:
     again = referral.status is Status.ON_HOLD
     waiting = referral if again else moved(referral, Status.ON_HOLD, now)
-    waiting = replace(waiting, business_status=None, until=event.until)
+    waiting = replace(waiting, business_status=_passing_on(referral), until=event.until)
     assert event.until is not None
     step = NextStep(actor=referral.organisation, action=NextAction.HANDLE, due_at=event.until)
     return _told(stepped(case, step, now), waiting, now)
+
+
+def _passing_on(referral: Referral) -> BusinessStatus | None:
+    """A referral onward goes on, whatever the holder says of its work meanwhile."""
+    return None if referral.onward_to is None else BusinessStatus.REFERRED_ONWARD
 
 
 def _no_contact(case: Case, referral: Referral, now: datetime) -> Outcome:

@@ -1,10 +1,11 @@
 """What the API reads and shows; names in JSON are camelCase by the NL API Design Rules."""
 
-from datetime import datetime
+from dataclasses import asdict
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from contracts.intake import ContentField
@@ -12,9 +13,13 @@ from contracts.reference import case_reference
 from contracts.referral import (
     Answer,
     BusinessStatus,
+    ComplaintDecision,
+    CompletedAs,
     DeclineReason,
     DeskReason,
+    HandOverBy,
     NextAction,
+    Rung,
     Status,
 )
 from contracts.situation import Kind, LoketId, OrganisationId, Situation, Urgency
@@ -23,15 +28,24 @@ from services.referral.domain import (
     OPEN,
     REASON_TEXT_CHARACTERS_MAX,
     Case,
+    Channel,
+    LegalTerm,
     Referral,
     WhoMustAct,
 )
+from services.referral.records import Consultation, HandOver
+
+TEXT_CHARACTERS_MAX = 4000
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
     )
+
+
+class _Strict(_Model):
+    model_config = ConfigDict(extra="forbid")
 
 
 class NextStepView(_Model):
@@ -69,6 +83,11 @@ class ReferralView(_Model):
     received_at: datetime | None
     accepted_at: datetime | None
     closed_at: datetime | None
+    until: datetime | None
+    onward_to: OrganisationId | None
+    outcome: CompletedAs | None
+    decision: ComplaintDecision | None
+    next_step: NextStepView | None
     who_must_act: WhoMustAct
 
 
@@ -80,7 +99,12 @@ class Referrals(_Model):
 
 
 class AnswerGiven(_Model):
-    """A partner's answer; a repeat with the same `answerId` is harmless."""
+    """A partner's answer; a repeat with the same `answerId` is harmless.
+
+    `received`, `accepted` and `rejected` answer an offer, the others are for the holder. `reason`
+    goes with `rejected` and `returned`, `until` with `on-hold`, `outcome` with `completed` (and
+    `decision` when that is `decided`), `suggestedOrganisation` with `referred-onward`.
+    """
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", hide_input_in_errors=True)
 
@@ -92,6 +116,9 @@ class AnswerGiven(_Model):
         str | None, Field(min_length=1, max_length=REASON_TEXT_CHARACTERS_MAX)
     ] = None
     suggested_organisation: OrganisationId | None = None
+    until: AwareDatetime | None = None
+    outcome: CompletedAs | None = None
+    decision: ComplaintDecision | None = None
 
 
 class AnswerSettled(_Model):
@@ -136,6 +163,35 @@ class ReferralRecord(_Model):
     received_at: datetime | None
     accepted_at: datetime | None
     closed_at: datetime | None
+    channel: Channel
+    until: datetime | None
+    onward_to: OrganisationId | None
+    outcome: CompletedAs | None
+    decision: ComplaintDecision | None
+    handed_over_by: HandOverBy | None
+    rung: Rung | None
+
+
+class LegalTermView(_Model):
+    """A legal term of the case; `lastDay` still counts."""
+
+    term: str
+    organisation: OrganisationId
+    last_day: date
+    warned: int
+
+
+class HandOverView(_Model):
+    """What the desk brought by phone, letter or visit, and who wrote it down."""
+
+    hand_over_id: UUID
+    referral_id: UUID
+    how: HandOverBy
+    accepted: bool
+    handed_at: datetime
+    spoken_with: str | None
+    recorded_by: str
+    recorded_at: datetime
 
 
 class CaseSummary(_Model):
@@ -167,7 +223,71 @@ class CaseView(CaseSummary):
     """One case with its attempts."""
 
     situation: Situation
+    reminders: int
     referrals: list[ReferralRecord]
+    terms: list[LegalTermView]
+    hand_overs: list[HandOverView]
+
+
+class AssignmentGiven(_Strict):
+    """The organisation that the desk asks by its own judgement."""
+
+    organisation: OrganisationId
+    loket: LoketId | None = None
+
+
+class HandOverGiven(_Strict):
+    """How the desk brought a case; `spokenWith` is a function, such as "secretariaat", no name."""
+
+    hand_over_id: UUID
+    how: HandOverBy
+    accepted: bool
+    handed_at: AwareDatetime
+    spoken_with: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+
+
+class ConsultationGiven(_Strict):
+    """A question of a holder to another organisation; no names are needed to ask advice."""
+
+    consultation_id: UUID
+    organisation: OrganisationId
+    question: Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
+
+
+class AdviceGiven(_Strict):
+    """Advice on a consultation; without `advice` the organisation cannot give it."""
+
+    advice: Annotated[str | None, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)] = None
+
+
+class ConsultationView(_Model):
+    """A consultation as both organisations see it."""
+
+    consultation_id: UUID
+    case_id: UUID
+    reference: str
+    asked_by: OrganisationId
+    organisation: OrganisationId
+    question: str
+    asked_at: datetime
+    answer_by: datetime
+    advised: bool | None
+    advice: str | None
+    answered_at: datetime | None
+
+
+class Consultations(_Model):
+    """A page of consultations; ask the next with `after` set to `nextAfter`."""
+
+    consultations: list[ConsultationView]
+    next_after: UUID | None
+
+
+class SwitchedOff(_Model):
+    """What became of the cases of an organisation that was switched off."""
+
+    organisation: OrganisationId
+    moved: int
 
 
 def referral_view(case: Case, referral: Referral) -> ReferralView:
@@ -195,6 +315,11 @@ def referral_view(case: Case, referral: Referral) -> ReferralView:
         received_at=referral.received_at,
         accepted_at=referral.accepted_at,
         closed_at=referral.closed_at,
+        until=referral.until,
+        onward_to=referral.onward_to,
+        outcome=referral.outcome,
+        decision=referral.decision,
+        next_step=_step(case) if shown else None,
         who_must_act=case.who_must_act,
     )
 
@@ -204,13 +329,41 @@ def case_summary(case: Case, now: datetime) -> CaseSummary:
     return CaseSummary(**_summary(case, now))
 
 
-def case_view(case: Case, referrals: list[tuple[Referral, str | None]], now: datetime) -> CaseView:
-    """A case with its referrals and the texts of declines."""
+def case_view(
+    case: Case,
+    referrals: list[tuple[Referral, str | None]],
+    terms: list[LegalTerm],
+    hand_overs: list[HandOver],
+    now: datetime,
+) -> CaseView:
+    """A case with its referrals, the texts of declines, its terms and what the desk brought."""
     return CaseView(
         **_summary(case, now),
         situation=_situation(case),
+        reminders=case.reminders,
         referrals=[_record(item, text) for item, text in referrals],
+        terms=[
+            LegalTermView(
+                term=item.term,
+                organisation=item.organisation,
+                last_day=item.last_day,
+                warned=item.warned,
+            )
+            for item in terms
+        ],
+        hand_overs=[HandOverView.model_validate(asdict(item)) for item in hand_overs],
     )
+
+
+def consultation_view(item: Consultation) -> ConsultationView:
+    """A consultation for the two organisations."""
+    known = asdict(item)
+    del known["referral_id"]
+    return ConsultationView(**known, reference=case_reference(item.case_id))
+
+
+def _step(case: Case) -> NextStepView | None:
+    return NextStepView(**case.next_step.model_dump()) if case.next_step else None
 
 
 def _situation(case: Case) -> Situation:
@@ -226,7 +379,7 @@ def _summary(case: Case, now: datetime) -> dict[str, Any]:
         "handoff": case.handoff,
         "open": case.open,
         "overdue": step is not None and step.due_at <= now,
-        "next_step": NextStepView(**step.model_dump()) if step else None,
+        "next_step": _step(case),
         "who_must_act": case.who_must_act,
         "desk_reason": case.desk_reason,
         "returns": case.returns,

@@ -161,12 +161,13 @@ def moved(
 
 
 def joined(first: Outcome, *others: Outcome) -> Outcome:
-    """Outcomes that follow upon each other; the case is that of the last."""
+    """Outcomes that follow upon each other; the case, also in every event, is that of the last."""
     every = (first, *others)
+    case = every[-1].case
     return Outcome(
         first.verdict,
-        every[-1].case,
+        case,
         tuple(item for one in every for item in one.referrals),
-        tuple(item for one in every for item in one.events),
+        tuple(announce.of_case(case, item) for one in every for item in one.events),
         tuple(item for one in every for item in one.feed),
     )

@@ -28,6 +28,7 @@ class Partner(BaseModel):
     organisation: OrganisationId
     name: Annotated[str, Field(min_length=1, max_length=80)]
     channel: Channel
+    fallback: Channel | None = None
 
 
 class _File(BaseModel):
@@ -62,7 +63,9 @@ class Partners:
 
     async def seed(self) -> None:
         """Add the partners of the file that are not in the table."""
-        rows = {item.organisation: (item.name, item.channel) for item in self._partners}
+        rows = {
+            item.organisation: (item.name, item.channel, item.fallback) for item in self._partners
+        }
         async with self._database.transaction() as connection:
             await store.seed_partners(connection, rows)
         self._seeded.set()

@@ -104,13 +104,17 @@ def identity_hidden(standing: Standing, now: datetime) -> Outcome:
 
 
 def not_helped(standing: Standing, now: datetime) -> Outcome:
-    """The reporter says that nobody helped: a closed case opens again, a holder is called."""
+    """The reporter says that nobody helped: a closed case opens again, a holder is called.
+
+    Where the desk was to ask the reporter, this is the answer, and the desk finds a party.
+    """
     case, held = standing.case, standing.holding
     if held is not None:
         step = desk_step(case.urgency, NextAction.CALL_HOLDER, now)
         case = stepped(case, step, now)
         return Outcome(Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),))
-    if case.open:
+    asking = case.next_step is not None and case.next_step.action is NextAction.ASK_REPORTER
+    if case.open and not asking:
         return Outcome(Verdict.DUPLICATE, case)
     moved_on = case.holder != DESK
     case = replace(case, open=True, holder=DESK, handoff=case.handoff + moved_on)

@@ -1,20 +1,29 @@
 """Rows and values: the columns of the tables in one place, and the bulk statements made of them."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import asyncpg
 
 from contracts.intake import ContentField
 from contracts.referral import (
     BusinessStatus,
+    ComplaintDecision,
+    CompletedAs,
     DeclineReason,
     DeskReason,
+    HandOverBy,
     NextAction,
     NextStep,
+    Rung,
     Status,
 )
+from contracts.routing import HandlingLimits
 from contracts.situation import Kind, Urgency
-from services.referral.domain import Case, Referral
+from services.referral.domain import Case, Channel, Referral
+
+# A register has few different limits; each is read and written once.
+_LIMITS_MAX = 1000
 
 _CASE_COLUMNS = {
     "case_id": "uuid",
@@ -38,6 +47,12 @@ _CASE_COLUMNS = {
     "first_received_at": "timestamptz",
     "opened_at": "timestamptz",
     "changed_at": "timestamptz",
+    "limits": "text",
+    "other_lokets": "text",
+    "never": "text",
+    "step_since": "timestamptz",
+    "reminders": "integer",
+    "timer_at": "timestamptz",
 }
 _OFFERED_COLUMNS = {
     "referral_id": "uuid",
@@ -53,10 +68,22 @@ _OFFERED_COLUMNS = {
     "accepted_by": "timestamptz",
     "closed_at": "timestamptz",
     "due_at": "timestamptz",
+    "channel": "text",
+    "onward_of": "uuid",
 }
 _MOVED_COLUMNS = {
     "referral_id": "uuid",
     "status": "text",
+    "received_by": "timestamptz",
+    "accepted_by": "timestamptz",
+    "channel": "text",
+    "outcome": "text",
+    "decision": "text",
+    "until": "timestamptz",
+    "onward_of": "uuid",
+    "onward_to": "text",
+    "handed_over_by": "text",
+    "rung": "text",
     "business_status": "text",
     "reason": "text",
     "suggested_organisation": "text",
@@ -120,6 +147,12 @@ def case_columns(cases: Sequence[Case]) -> list[list[object]]:
                 c.first_received_at,
                 c.opened_at,
                 c.changed_at,
+                _limits_text(c.limits),
+                " ".join(c.other_lokets),
+                " ".join(c.never),
+                c.step_since,
+                c.reminders,
+                c.timer_at,
             )
             for c in cases
         ]
@@ -144,6 +177,16 @@ def moved_columns(referrals: Sequence[Referral]) -> list[list[object]]:
 
 def _transposed(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
     return [list(column) for column in zip(*rows, strict=True)]
+
+
+@lru_cache(_LIMITS_MAX)
+def _limits_text(limits: HandlingLimits) -> str:
+    return limits.model_dump_json(exclude_none=True)
+
+
+@lru_cache(_LIMITS_MAX)
+def _limits_of(text: str) -> HandlingLimits:
+    return HandlingLimits.model_validate_json(text)
 
 
 def case_of(row: asyncpg.Record) -> Case:
@@ -175,6 +218,12 @@ def case_of(row: asyncpg.Record) -> Case:
         first_received_at=row["first_received_at"],
         opened_at=row["opened_at"],
         changed_at=row["changed_at"],
+        limits=_limits_of(row["limits"]),
+        other_lokets=tuple(row["other_lokets"].split()),
+        never=tuple(row["never"].split()),
+        step_since=row["step_since"],
+        reminders=row["reminders"],
+        timer_at=row["timer_at"],
     )
 
 
@@ -199,4 +248,12 @@ def referral_of(row: asyncpg.Record) -> Referral:
         received_at=row["received_at"],
         accepted_at=row["accepted_at"],
         closed_at=row["closed_at"],
+        channel=Channel(row["channel"]),
+        outcome=CompletedAs(row["outcome"]) if row["outcome"] else None,
+        decision=ComplaintDecision(row["decision"]) if row["decision"] else None,
+        until=row["until"],
+        onward_of=row["onward_of"],
+        onward_to=row["onward_to"],
+        handed_over_by=HandOverBy(row["handed_over_by"]) if row["handed_over_by"] else None,
+        rung=Rung(row["rung"]) if row["rung"] else None,
     )

@@ -21,7 +21,7 @@ from contracts.referral import (
     ReferralAnswered,
     Status,
 )
-from contracts.routing import CaseAssigned, Mode
+from contracts.routing import CaseAssigned, Mode, ProposalProblem
 from services.referral import announce, holding, verdicts
 from services.referral.domain import (
     OPEN,
@@ -33,7 +33,7 @@ from services.referral.domain import (
     Standing,
     Verdict,
 )
-from services.referral.moves import at_desk, handled_by, moved, returned, stepped
+from services.referral.moves import at_desk, handled_by, moved, redecide, returned, stepped
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +52,24 @@ def assign(
 ) -> Outcome:
     """Apply a decision of routing.
 
-    A decision that is not newer is OUTDATED; one that meets an open request or a holder is BUSY,
-    unless it is the holder that refers onward. A signal gives way, because nobody answers it.
+    A decision that is not newer, or of a case that is closed or withdrawn, is OUTDATED; one that
+    meets an open request or a holder is BUSY, unless it is the holder that refers onward. Of a
+    newer one the number is noted also when it has no effect, because routing has used it up. A
+    signal gives way, because nobody answers it.
     """
     if standing is None:
         return _decided(_opened(event, now), event, offering, now)
     case, request = standing.case, standing.request
-    if event.number <= case.decision_number or not case.open:
+    if event.number <= case.decision_number:
         return Outcome(Verdict.OUTDATED, case)
+    noted = replace(case, decision_number=event.number)
+    if not case.open or case.desk_reason is DeskReason.WITHDRAWN:
+        # After a withdrawal people judge first; no decision from before it goes out.
+        return Outcome(Verdict.OUTDATED, noted)
     if event.onward:
         return _onward(standing, event, offering, now)
     if standing.holding is not None or (request is not None and not request.signal):
-        return Outcome(Verdict.BUSY, case)
+        return Outcome(Verdict.BUSY, noted)
     withdrawn = () if request is None else (moved(request, Status.CANCELLED, now),)
     decided = _decided(_renewed(case, event, now), event, offering, now)
     before = [announce.status_changed(decided.case, item, now) for item in withdrawn]
@@ -106,12 +112,18 @@ def answer(
 def received(standing: Standing, referral: Referral, now: datetime) -> Outcome:
     """The organisation knows of the case; that is no acceptance (P4)."""
     case, found = standing.case, moved(referral, Status.RECEIVED, now)
+    if referral.channel is Channel.DESK:
+        # However long the desk took to bring it: the time to decide begins with the receipt.
+        found = replace(found, accepted_by=limits_due(case.limits, now)[1])
+    told: tuple[Event, ...] = ()
     if not referral.signal:
-        step = NextStep(
-            actor=referral.organisation, action=NextAction.DECIDE, due_at=referral.accepted_by
-        )
-        case = stepped(case, step, now)
-    return Outcome(Verdict.APPLIED, case, (found,), (announce.status_changed(case, found, now),))
+        case = stepped(case, asking_step(found), now)
+    elif case.next_step is not None and case.next_step.action is NextAction.HAND_OVER:
+        # Who reports nothing back is never the next actor.
+        rest = at_desk(case, DeskReason.NO_FEEDBACK_PARTY, now)
+        case, told = rest.case, rest.events
+    changed = announce.status_changed(case, found, now)
+    return Outcome(Verdict.APPLIED, case, (found,), (changed, *told))
 
 
 def accepted(standing: Standing, referral: Referral, now: datetime) -> Outcome:
@@ -246,15 +258,30 @@ def _onward(standing: Standing, event: CaseAssigned, offering: Offering, now: da
     """Routing agrees with the holder's proposal: it is offered, and the holder stays holder."""
     held = standing.holding
     if held is None or held.onward_to != event.organisation or standing.request is not None:
-        return Outcome(Verdict.BUSY, standing.case)
+        return _overtaken(replace(standing.case, decision_number=event.number), now)
     case = _renewed(standing.case, event, now)
+    kept = replace(standing, case=case)
+    if case.refuses(event.organisation, event.loket):
+        return holding.onward_refused(kept, ProposalProblem.ACCUSED_PARTY.value, now)
     if offering.channel is None:
-        return holding.onward_refused(replace(standing, case=case), "switched-off", now)
+        return holding.onward_refused(kept, "switched-off", now)
     outcome = offered(
         case, event.organisation, event.loket, offering, now, onward_of=held.referral_id
     )
     news = announce.onward_news(held, event.organisation, now)
     return replace(outcome, feed=(*outcome.feed, news))
+
+
+def _overtaken(case: Case, now: datetime) -> Outcome:
+    """The holder that asked for this is gone; where routing is waited for, it is asked again.
+
+    Its answer to the later question bears the same number as this one and never comes.
+    """
+    step = case.next_step
+    waits = step is not None and step.action is NextAction.ASSIGN and case.desk_reason is None
+    if case.holder != DESK or not waits:
+        return Outcome(Verdict.BUSY, case)
+    return redecide(case, BusinessStatus.REFERRED_ONWARD.value, now)
 
 
 def offered(
@@ -304,6 +331,10 @@ def offered(
 
 def asking_step(referral: Referral) -> NextStep:
     """Who acts on an offer that is out: the organisation, or the desk that has to bring it."""
+    if referral.status is Status.RECEIVED:
+        return NextStep(
+            actor=referral.organisation, action=NextAction.DECIDE, due_at=referral.accepted_by
+        )
     by_desk = referral.channel is Channel.DESK
     return NextStep(
         actor=DESK if by_desk else referral.organisation,

@@ -19,6 +19,7 @@ class ReferralSettings(ServiceSettings):
     capability_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
     deadline_seconds: Annotated[float, Field(gt=0)] = 0.5
     deadline_grace_seconds: Annotated[float, Field(ge=0)] = 5.0
+    reporter_linger_seconds: Annotated[float, Field(ge=0, le=5)] = 0.2
 
     @model_validator(mode="after")
     def _files_exist(self) -> Self:

@@ -9,7 +9,7 @@ from contracts.referral import ReferralAnswered, Status
 from services.chassis.db import Connection
 from services.chassis.errors import Unavailable
 from services.referral import rows
-from services.referral.domain import Case, Channel, Referral
+from services.referral.domain import HOLDING, Case, Channel, Partner, Referral
 from services.referral.rows import case_of, referral_of
 
 _CURRENT = "('requested', 'received', 'accepted', 'in-progress', 'on-hold')"
@@ -36,7 +36,7 @@ async def lock_cases(connection: Connection, case_ids: Iterable[UUID]) -> dict[U
 async def lock_cases_of(
     connection: Connection, referral_ids: Iterable[UUID]
 ) -> tuple[dict[UUID, Case], dict[UUID, Referral]]:
-    """Lock the cases of these referrals, then read the referrals as they are under the lock."""
+    """Lock the cases of these referrals, then read these and the live ones under the lock."""
     ids = sorted(set(referral_ids))
     found = await connection.fetch(
         "SELECT * FROM case_holder WHERE case_id IN"
@@ -46,7 +46,10 @@ async def lock_cases_of(
     )
     cases = {row["case_id"]: case_of(row) for row in found}
     found = await connection.fetch(
-        "SELECT * FROM referral WHERE referral_id = ANY($1::uuid[])", ids
+        "SELECT * FROM referral WHERE referral_id = ANY($1::uuid[])"  # noqa: S608
+        f" OR (case_id = ANY($2::uuid[]) AND status IN {_CURRENT})",
+        ids,
+        list(cases),
     )
     return cases, {row["referral_id"]: referral_of(row) for row in found}
 
@@ -54,33 +57,47 @@ async def lock_cases_of(
 async def lock_due(
     connection: Connection, now: datetime, limit: int
 ) -> tuple[dict[UUID, Case], list[Referral]]:
-    """Claim cases with an expired referral that no other transaction works on, earliest first."""
+    """Claim cases with an expired offer that no other transaction works on, earliest first.
+
+    Gives the cases and all their live referrals; which of these are due is for the rules.
+    """
     found = await connection.fetch(
         "SELECT c.* FROM referral r JOIN case_holder c USING (case_id)"
         " WHERE r.due_at <= $1 ORDER BY r.due_at LIMIT $2 FOR UPDATE OF c SKIP LOCKED",
         now,
         limit,
     )
-    cases = {row["case_id"]: case_of(row) for row in found}
-    # Read again under the lock: an answer may have come in between.
+    return await _with_live(connection, {row["case_id"]: case_of(row) for row in found})
+
+
+async def lock_timers(
+    connection: Connection, now: datetime, limit: int
+) -> tuple[dict[UUID, Case], list[Referral]]:
+    """Claim cases whose timer went off, earliest first, with their live referrals."""
     found = await connection.fetch(
-        "SELECT * FROM referral WHERE case_id = ANY($1::uuid[]) AND due_at <= $2",
-        list(cases),
+        "SELECT * FROM case_holder WHERE timer_at <= $1"
+        " ORDER BY timer_at LIMIT $2 FOR UPDATE SKIP LOCKED",
         now,
+        limit,
     )
-    return cases, [referral_of(row) for row in found]
+    return await _with_live(connection, {row["case_id"]: case_of(row) for row in found})
 
 
-async def current_referrals(
-    connection: Connection, case_ids: Iterable[UUID]
-) -> dict[UUID, Referral]:
-    """The open or holding referral of each case, by case; lock the cases first."""
+async def _with_live(
+    connection: Connection, cases: dict[UUID, Case]
+) -> tuple[dict[UUID, Case], list[Referral]]:
+    # Read under the lock: an answer may have come in between.
+    return cases, await live_referrals(connection, cases) if cases else []
+
+
+async def live_referrals(connection: Connection, case_ids: Iterable[UUID]) -> list[Referral]:
+    """The open request and the holding referral of each case; lock the cases first."""
     found = await connection.fetch(
         f"SELECT * FROM referral WHERE case_id = ANY($1::uuid[]) AND status IN {_CURRENT}"  # noqa: S608
         " ORDER BY attempt",
         list(case_ids),
     )
-    return {row["case_id"]: referral_of(row) for row in found}
+    return [referral_of(row) for row in found]
 
 
 async def referrals_of(connection: Connection, case_id: UUID) -> list[tuple[Referral, str | None]]:
@@ -161,8 +178,8 @@ async def list_cases(
 
 async def applied_answers(
     connection: Connection, keys: Sequence[tuple[str, UUID]]
-) -> dict[tuple[str, UUID], tuple[UUID, str, str | None]]:
-    """Which of these (organisation, answer id) had an effect: referral, answer and reason."""
+) -> dict[tuple[str, UUID], tuple[UUID, str]]:
+    """Which of these (organisation, answer id) had an effect: referral, and what was said."""
     found = await connection.fetch(
         "SELECT a.* FROM answer a JOIN unnest($1::text[], $2::uuid[]) AS k(organisation, answer_id)"
         " USING (organisation, answer_id)",
@@ -170,7 +187,11 @@ async def applied_answers(
         [key[1] for key in keys],
     )
     return {
-        (row["organisation"], row["answer_id"]): (row["referral_id"], row["answer"], row["reason"])
+        (row["organisation"], row["answer_id"]): (
+            row["referral_id"],
+            # Answers of before the closed loop have no more than these two.
+            row["digest"] or said_before(row["answer"], row["reason"]),
+        )
         for row in found
     }
 
@@ -194,10 +215,30 @@ async def save(
             raise Unavailable("another instance opened one of these cases; read the batch again")
     if changed:
         await connection.execute(rows.CHANGE_CASES, *rows.changed_columns(changed))
-    if moved:
-        await connection.execute(rows.MOVE_REFERRALS, *rows.moved_columns(moved))
+    # Who leaves goes first: a case has one holding referral at any moment.
+    for part in (
+        [item for item in moved if item.status not in HOLDING],
+        [item for item in moved if item.status in HOLDING],
+    ):
+        if part:
+            await connection.execute(rows.MOVE_REFERRALS, *rows.moved_columns(part))
     if offered:
         await connection.execute(rows.OFFER_REFERRALS, *rows.offered_columns(offered))
+
+
+def said(event: ReferralAnswered) -> str:
+    """What an answer says, as one text to compare a repeat with."""
+    more = (event.suggested_organisation, event.until, event.outcome, event.decision)
+    if not any(more):
+        return said_before(event.answer.value, event.reason)
+    until = event.until.isoformat() if event.until else None
+    parts = (event.suggested_organisation, until, event.outcome, event.decision)
+    return said_before(event.answer.value, event.reason) + "|" + "|".join(p or "" for p in parts)
+
+
+def said_before(answer: str, reason: str | None) -> str:
+    """The short form: an answer and its reason."""
+    return f"{answer}|{reason or ''}"
 
 
 async def save_answers(
@@ -207,8 +248,8 @@ async def save_answers(
     events = [item.event for item in answers]
     await connection.execute(
         "INSERT INTO answer (organisation, answer_id, referral_id, attempt, answer, reason,"
-        " answered_at, applied_at) SELECT *, $8 FROM unnest($1::text[], $2::uuid[], $3::uuid[],"
-        " $4::integer[], $5::text[], $6::text[], $7::timestamptz[])",
+        " answered_at, digest, applied_at) SELECT *, $9 FROM unnest($1::text[], $2::uuid[],"
+        " $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])",
         [item.organisation for item in answers],
         [event.answer_id for event in events],
         [event.referral_id for event in events],
@@ -216,6 +257,7 @@ async def save_answers(
         [event.answer for event in events],
         [event.reason for event in events],
         [event.at for event in events],
+        [said(event) for event in events],
         now,
     )
     for item in answers:
@@ -227,20 +269,28 @@ async def save_answers(
             )
 
 
-async def channels(connection: Connection) -> dict[str, Channel]:
-    """How each active partner is reached."""
-    found = await connection.fetch("SELECT organisation, channel FROM partner WHERE active")
-    return {row["organisation"]: Channel(row["channel"]) for row in found}
+async def partners(connection: Connection) -> dict[str, Partner]:
+    """How each partner is reached, also those that are switched off."""
+    found = await connection.fetch("SELECT organisation, channel, fallback, active FROM partner")
+    return {
+        row["organisation"]: Partner(
+            Channel(row["channel"]),
+            Channel(row["fallback"]) if row["fallback"] else None,
+            row["active"],
+        )
+        for row in found
+    }
 
 
 async def seed_partners(
-    connection: Connection, partners: Mapping[str, tuple[str, Channel]]
+    connection: Connection, partners: Mapping[str, tuple[str, Channel, Channel | None]]
 ) -> None:
     """Add the partners that are not there yet; what was changed afterwards stays."""
     await connection.execute(
-        "INSERT INTO partner (organisation, name, channel)"
-        " SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) ON CONFLICT DO NOTHING",
+        "INSERT INTO partner (organisation, name, channel, fallback) SELECT *"
+        " FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) ON CONFLICT DO NOTHING",
         list(partners),
-        [name for name, _ in partners.values()],
-        [channel for _, channel in partners.values()],
+        [name for name, _, _ in partners.values()],
+        [channel for _, channel, _ in partners.values()],
+        [fallback for _, _, fallback in partners.values()],
     )

@@ -11,7 +11,7 @@ from contracts.referral import (
     ReferralAnswered,
     Status,
 )
-from services.referral.domain import HOLDING, TRANSITIONS, Case, Referral, Standing, Verdict
+from services.referral.domain import HOLDING, OPEN, TRANSITIONS, Case, Referral, Standing, Verdict
 
 HOLD_DAYS_MAX = 180
 
@@ -50,6 +50,9 @@ def judged(
 
 
 def _too_late(case: Case, referral: Referral) -> Verdict:
+    if referral.status in OPEN:
+        # Nothing is lost: the offer stands and waits for another answer first.
+        return Verdict.ILLEGAL
     if case.holder not in {DESK, referral.organisation}:
         return Verdict.HELD_BY_OTHER
     if referral.business_status is BusinessStatus.RETURNED:
@@ -115,7 +118,9 @@ def _says_nothing_new(referral: Referral, event: ReferralAnswered) -> bool:
         case Answer.ON_HOLD:
             return status is Status.ON_HOLD and referral.until == event.until
         case Answer.COMPLETED:
-            return status is Status.COMPLETED and business is None
+            # Another outcome than the first is news that comes too late, not a repeat.
+            same = (referral.outcome, referral.decision) == (event.outcome, event.decision)
+            return status is Status.COMPLETED and business is None and same
         case Answer.RETURNED:
             return status is Status.FAILED and business is BusinessStatus.RETURNED
         case Answer.REFERRED_ONWARD:

@@ -24,6 +24,7 @@ from services.chassis.errors import Unavailable
 from services.chassis.journal import Outgoing
 from services.routing import register_store
 from services.routing.domain import Register
+from services.routing.regimes import regimes_of
 from services.routing.register import Problem as Fault
 from services.routing.register import RegisterInvalid, load_register
 from services.routing.rules import CompiledRegister, compile_register
@@ -224,6 +225,7 @@ async def _write(
         valid_from=valid_from,
         activated_at=now,
         activated_by=by,
+        regimes=regimes_of(register.register),
     )
     outgoing = Outgoing(event, register_key(version), topics.ROUTING, source)
     await journal.append(connection, [outgoing], now)

@@ -108,6 +108,10 @@ def first_loket(case: Case, party: Party) -> str | None:
 
 def open_lokets(case: Case, party: Party) -> Iterator[str]:
     """The lokets that could take this case, in the register's order for it; each may come twice."""
+    if not party.ordered:
+        names = iter(party.loketten)
+        yield from (name for name in names if _loket_open(case, party, party.loketten[name]))
+        return
     for line in indices(case.register.selector.section(case.holds, party.lines)):
         for name in party.orders[line]:
             if _loket_open(case, party, party.loketten[name]):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from contracts.situation import Situation
 from services.routing.domain import Decision
 from services.routing.explain import explain_citizen, explanation_document
-from services.routing.rules import CompiledRegister, decide
+from services.routing.rules import CompiledRegister, Proposed, decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +21,14 @@ class Answer:
     digest: bytes
 
 
-def answer(register: CompiledRegister, situation: Situation, excluded: frozenset[str]) -> Answer:
+def answer(
+    register: CompiledRegister,
+    situation: Situation,
+    excluded: frozenset[str],
+    proposed: Proposed | None = None,
+) -> Answer:
     """Decide, and put the explanation in words and in JSON."""
-    decision = decide(register, situation, excluded)
+    decision = decide(register, situation, excluded, proposed=proposed)
     document = explanation_document(decision)
     return Answer(decision, explain_citizen(decision), document, digest_of(document))
 

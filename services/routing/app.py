@@ -59,7 +59,7 @@ def build(settings: RoutingSettings, check: Checker | None = None) -> FastAPI:
     runtime.before_work(activate_first)
     runtime.every("registers", PREPARE_SECONDS, prepare)
     runtime.consume(
-        Handler(registers, runtime.source, runtime.clock),
+        Handler(registers, runtime.source, runtime.clock, places.school_region),
         Catalogue(ReportReceived, RedecisionRequested),
         topics=[topics.INTAKE, topics.REFERRAL],
     )

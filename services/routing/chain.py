@@ -14,6 +14,7 @@ from services.routing.explanations_staff import for_auditor, for_desk
 from services.routing.language import day_words
 from services.routing.questions import Questions, unlabelled
 from services.routing.reproduction import Fresh, Reproduced
+from services.routing.terms import known_starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,9 @@ def told(questions: Questions, found: Reproduced, now: datetime) -> Told | None:
     fresh = found.fresh
     if fresh is None or not _in_words(questions, fresh):
         return None
-    whole = explained(fresh.register, questions, fresh.decision, found.made.received_at, None, now)
+    made = found.made
+    starts = known_starts(made.known_dates)
+    whole = explained(fresh.register, questions, fresh.decision, made.received_at, starts, now)
     return Told(for_citizen(whole).text, for_desk(whole), for_auditor(whole))
 
 

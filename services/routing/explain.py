@@ -23,20 +23,29 @@ MODE_WORDS = {
     Mode.SHOW: "zelf contact met",
     Mode.DESK: "blijft bij",
 }
-# The situation is stored once, with the case.
-_DOCUMENTED = tuple(field.name for field in fields(Decision) if field.name != "situation")
+# The situation is stored once, with the case. Lokets and who is kept out follow from the rest, and
+# a proposal is there only where somebody made one: decisions of before these stay what they were.
+_LEFT_OUT = ("situation", "other_lokets", "never", "proposal")
+_DOCUMENTED = tuple(field.name for field in fields(Decision) if field.name not in _LEFT_OUT)
 
 
 def explain_citizen(decision: Decision) -> str:
-    """One to three sentences: why this party, what happens now, and what became of a complaint.
+    """A few sentences: why this party, what happens now, and what became of a complaint.
 
-    Says `je` to a pupil and `u` to anybody else.
+    Says `je` to a pupil and `u` to anybody else. A party that was named in vain comes first.
     """
-    sentences = [decision.why, what_happens(decision, decision.primary_name)]
+    sentences = [*declined_proposal(decision), decision.why]
+    sentences.append(what_happens(decision, decision.primary_name))
     conversion = conversion_words(decision)
     if conversion is not None:
         sentences.append(conversion)
     return address(" ".join(sentences), decision.situation.reporter)
+
+
+def declined_proposal(decision: Decision) -> list[str]:
+    """Why a party that another one named does not get the case; nothing when it does."""
+    proposal = decision.proposal
+    return [proposal.why] if proposal is not None and not proposal.followed else []
 
 
 def explain_line(decision: Decision) -> str:
@@ -82,6 +91,8 @@ def conversion_words(decision: Decision) -> str | None:
 def explanation_document(decision: Decision) -> str:
     """The whole decision as JSON: what matched, who else was weighed and why not."""
     document = {name: getattr(decision, name) for name in _DOCUMENTED}
+    if decision.proposal is not None:
+        document["proposal"] = decision.proposal
     return orjson.dumps(document, default=_plain).decode()
 
 

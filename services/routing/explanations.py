@@ -12,7 +12,7 @@ from contracts.situation import UNKNOWN, Flag
 from services.routing.compiled import CompiledRegister
 from services.routing.counterfactual import Change, changes
 from services.routing.domain import Decision, Organisation, Reason, Weighed
-from services.routing.explain import conversion_words, what_happens
+from services.routing.explain import conversion_words, declined_proposal, what_happens
 from services.routing.language import address, capital, day_words, listed
 from services.routing.questions import Questions
 from services.routing.terms import RunningTerm, TermState, running_terms
@@ -78,7 +78,11 @@ def explained(
 ) -> Explained:
     """All that the three texts are made of; see `running_terms` for the moments."""
     terms = running_terms(register, decision, received_at, starts, now)
-    return Explained(register, questions, decision, terms, changes(register, decision))
+    # Another answer changes what the rules say, not that somebody named this party.
+    named = decision.proposal is not None and decision.proposal.followed
+    return Explained(
+        register, questions, decision, terms, () if named else changes(register, decision)
+    )
 
 
 def for_citizen(explained: Explained) -> CitizenText:
@@ -87,7 +91,7 @@ def for_citizen(explained: Explained) -> CitizenText:
     name = party_words(explained, decision.party)
     conversion = conversion_words(decision)
     parts: dict[str, list[str]] = {
-        "why": [decision.why],
+        "why": [*declined_proposal(decision), decision.why],
         "now": [what_happens(decision, name), *([conversion] if conversion else [])],
         "duties": _duty_sentences(decision),
         "feedback": [feedback_words(explained, decision.primary)],

@@ -5,7 +5,7 @@ from typing import Any
 
 from services.routing.counterfactual import Change
 from services.routing.domain import Decision, Reason, Rule, Weighed
-from services.routing.explain import explain_line
+from services.routing.explain import declined_proposal, explain_line
 from services.routing.explanations import (
     Explained,
     feedback_words,
@@ -23,6 +23,7 @@ def for_desk(explained: Explained) -> str:
     lines = [
         f"Naar: {decision.party} ({party.name})",
         explain_line(decision),
+        *(f"Voorstel: {why}" for why in declined_proposal(decision)),
         f"Waarom: {decision.why}",
         f"Terugmelding: {explained.questions.label('feedback_desk', party.feedback)}",
     ]
@@ -58,6 +59,7 @@ def for_auditor(explained: Explained) -> dict[str, Any]:
         "situation": decision.situation.model_dump(mode="json", exclude_none=True),
         "facts": [flag.value for flag in decision.flags],
         "excluded": list(decision.excluded),
+        "proposal": decision.proposal and decision.proposal.model_dump(mode="json"),
         "decision": _outcome(explained),
         "rule": _rule(rule, decision),
         "feedback": {"level": party.feedback, "words": feedback_words(explained, party.id)},

@@ -19,6 +19,7 @@ from services.routing.domain import (
     Register,
     register_hash,
 )
+from services.routing.register_checks import handling_checks, regime_checks
 
 __all__ = [
     "Problem",
@@ -235,13 +236,8 @@ def cross_checks(register: Register) -> Iterator[Finding]:
     yield from _evidence(register)
     yield from _organisations(register)
     yield from _last_rule(register)
-    for urgency in Urgency:
-        if urgency not in register.handling_terms:
-            yield (
-                ("handling_terms",),
-                f"no terms for urgency {urgency}",
-                "Add received_within_minutes and accepted_within_minutes",
-            )
+    yield from handling_checks(register)
+    yield from regime_checks(register)
 
 
 def _enums(register: Register) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from services.routing.activation import Registers, Unreadable
 from services.routing.answers import answer, deciding, digest_of
 from services.routing.domain import Decision
 from services.routing.engine import engine_version
-from services.routing.rules import CompiledRegister
+from services.routing.rules import CompiledRegister, Proposed
 from services.routing.store import MadeDecision
 
 
@@ -46,7 +46,10 @@ class Reproduced:
 async def reproduce(
     connection: Connection, registers: Registers, decisions: Sequence[MadeDecision]
 ) -> list[Reproduced]:
-    """Make decisions again from their register, situation and exclusions, and compare SHA-256."""
+    """Make decisions again from their register, situation, exclusions and proposal, and compare.
+
+    What is compared is the SHA-256 of the explanation.
+    """
     return [await _again(connection, registers, made) for made in decisions]
 
 
@@ -61,7 +64,9 @@ async def _again(connection: Connection, registers: Registers, made: MadeDecisio
         return Reproduced(made, None, Difference.REGISTER_UNREADABLE)
     except ValidationError:
         return Reproduced(made, None, _blame(made))
-    found = answer(register, deciding(situation), frozenset(orjson.loads(row.excluded)))
+    excluded = frozenset(orjson.loads(row.excluded))
+    proposed = None if row.proposed is None else Proposed(row.proposed, row.onward)
+    found = answer(register, deciding(situation), excluded, proposed)
     if (found.digest, found.decision.primary) != (row.explanation, row.organisation):
         return Reproduced(made, None, _blame(made))
     return Reproduced(made, Fresh(register, situation, found.decision), None)

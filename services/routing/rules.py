@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from contracts.routing import Mode, Term
-from contracts.situation import UNKNOWN, Accused, Situation, Urgency
+from contracts.routing import HandlingLimits, Mode, Proposal, Term
+from contracts.situation import Situation, Urgency
 from services.routing.admission import (
-    NO_REFUSAL,
     Case,
-    Refusal,
     first_loket,
     kind_at,
+    open_lokets,
     party_named,
     refusal_of,
     stages_of,
@@ -30,19 +29,21 @@ from services.routing.compiled import (
     compile_register,
 )
 from services.routing.domain import (
-    NO_AFFILIATION,
     Decision,
     Duty,
-    Reason,
     Register,
-    Weighed,
 )
-from services.routing.matching import Facts, flag_bits, flags_of, indices
+from services.routing.facts import derive, facts_of
+from services.routing.matching import Facts, flags_of, indices
+from services.routing.proposals import Proposed, english, judged, problem_of
+from services.routing.weighing import weigh_others
 
-__all__ = ["CompiledRegister", "compile_register", "decide", "decide_party"]
+__all__ = ["CompiledRegister", "Proposed", "compile_register", "decide", "decide_party"]
 
-# Few rows exist, and each is a value: one object serves all decisions.
-_verdict = lru_cache(4096)(Weighed)
+
+@lru_cache(4096)
+def _listed(parties: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(parties))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,20 +62,25 @@ def decide(
     situation: Situation,
     excluded: frozenset[str] = frozenset(),
     *,
+    proposed: Proposed | None = None,
     weigh: bool = True,
 ) -> Decision:
     """Decides for any situation and any set of excluded `organisation` or `organisation/loket` ids.
 
     Give the compiled register where many are decided. An exclusion of the desk has no effect: it
-    holds what nobody takes. Without `weigh` the list of who was weighed stays empty.
+    holds what nobody takes. An organisation that somebody `proposed` gets the case where its own
+    entry in the register allows that. Without `weigh` the list of who was weighed stays empty.
     """
     compiled = register if isinstance(register, CompiledRegister) else compile_register(register)
     case, standing = _case(compiled, situation, excluded)
     choice = _choose(case)
+    proposal = None
+    if proposed is not None:
+        choice, proposal = _propose(case, choice, proposed)
     also, shown = _beside(case, choice)
     urgency = _urgency(compiled, case.facts, choice.urgency)
     shown = _help_lines(case, choice, shown, urgency)
-    text = choice.rule.rule if choice.direct else compiled.register.fallback
+    why, why_en = _texts(case, choice, proposed, proposal)
     return Decision(
         situation=situation,
         primary=choice.party.id,
@@ -86,20 +92,23 @@ def decide(
         also=also,
         shown=shown,
         urgency=urgency,
-        limits=compiled.limits[urgency],
+        limits=_handling(choice)[urgency],
         rule=choice.rule.rule.id,
         kind=situation.kind,
         kind_at_primary=kind_at(case, choice.party),
         conversion_why=None if standing is None else compiled.register.standing[standing].why,
         terms=_terms(case, choice, also, shown),
         duties=_duties(case),
-        weighed=_weigh(case, choice.party, also) if weigh else (),
+        weighed=weigh_others(case, choice.party, also) if weigh else (),
         flags=flags_of(case.facts.flags),
         excluded=tuple(sorted(excluded)),
-        why=text.why,
-        why_en=text.why_en,
+        why=why,
+        why_en=why_en,
         register_version=compiled.register.version,
         register_hash=compiled.hash,
+        other_lokets=_other_lokets(case, choice) if choice.party.loketten else (),
+        never=_listed(compiled.never[case.facts.accused] | case.never_via),
+        proposal=proposal,
     )
 
 
@@ -112,13 +121,13 @@ def decide_party(
 
 def party_for(register: CompiledRegister, facts: Facts, age: int | None) -> str:
     """As `decide_party`, for facts of which the kind already follows the reporter's standing."""
-    return _choose(_on(register, _derive(register, facts, age), frozenset(), frozenset())).party.id
+    return _choose(_on(register, derive(register, facts, age), frozenset(), frozenset())).party.id
 
 
 def _case(
     compiled: CompiledRegister, situation: Situation, excluded: frozenset[str]
 ) -> tuple[Case, int | None]:
-    facts, standing, tried = _facts(compiled, situation)
+    facts, standing, tried = facts_of(compiled, situation)
     return _on(compiled, facts, excluded, tried), standing
 
 
@@ -135,42 +144,6 @@ def _urgency(compiled: CompiledRegister, facts: Facts, of_rule: int) -> Urgency:
         if urgency < least and facts.flags & flags == flags:
             least = urgency
     return URGENCIES[least]
-
-
-def _facts(
-    compiled: CompiledRegister, situation: Situation
-) -> tuple[Facts, int | None, frozenset[str]]:
-    flags = flag_bits(situation.flags)
-    tried: frozenset[str] = frozenset()
-    for step in situation.steps_tried:
-        parties, implied = compiled.steps.get(step, (tried, 0))
-        tried |= parties
-        flags |= implied
-    standing = compiled.standing.get((situation.reporter, situation.kind))
-    kind = situation.kind if standing is None else compiled.register.standing[standing].to
-    accused = Accused.ONBEKEND if situation.accused == UNKNOWN else situation.accused
-    affiliation = (
-        situation.affiliation
-        if situation.affiliation in compiled.committees or situation.affiliation == NO_AFFILIATION
-        else UNKNOWN
-    )
-    facts = Facts(
-        situation.sector, situation.reporter, kind, situation.subject, accused, affiliation, flags
-    )
-    return _derive(compiled, facts, situation.age), standing, tried
-
-
-def _derive(compiled: CompiledRegister, facts: Facts, age: int | None) -> Facts:
-    """Adds the flags that follow, in the order of the register."""
-    holds = compiled.derived_table.select(facts)
-    for index, derived in enumerate(compiled.derived):
-        if not holds >> index & 1 or facts.flags & derived.bit:
-            continue
-        limit = derived.max_age_years
-        if limit is None or (derived.unknown_age_counts if age is None else age <= limit):
-            facts = facts._replace(flags=facts.flags | derived.bit)
-            holds = compiled.derived_table.select(facts)
-    return facts
 
 
 def _choose(case: Case) -> _Choice:
@@ -197,6 +170,37 @@ def _choose(case: Case) -> _Choice:
         if found is not None and not found[0].show_only:
             return _Choice(*found, rule, False, urgency)
     return _Choice(compiled.by_id[compiled.register.desk], None, last, True, urgency)
+
+
+def _propose(case: Case, ordinary: _Choice, proposed: Proposed) -> tuple[_Choice, Proposal]:
+    """The choice after somebody named a party, and what became of that."""
+    problem = problem_of(case, proposed)
+    proposal = judged(case, proposed, problem)
+    if problem is not None or ordinary.party.id == proposed.organisation:
+        return ordinary, proposal
+    party = case.register.by_id[proposed.organisation]
+    loket = first_loket(case, party) if party.ordered else None
+    return _Choice(party, loket, ordinary.rule, False, ordinary.urgency), proposal
+
+
+def _texts(
+    case: Case, choice: _Choice, proposed: Proposed | None, proposal: Proposal | None
+) -> tuple[str, str]:
+    if proposed is not None and proposal is not None and proposal.followed:
+        return proposal.why, english(case, proposed)
+    text = choice.rule.rule if choice.direct else case.register.register.fallback
+    return text.why, text.why_en
+
+
+def _handling(choice: _Choice) -> dict[Urgency, HandlingLimits]:
+    party, loket = choice.party, choice.loket
+    return party.handling if loket is None else party.loketten[loket].handling
+
+
+def _other_lokets(case: Case, choice: _Choice) -> tuple[str, ...]:
+    names = dict.fromkeys(open_lokets(case, choice.party))
+    names.pop(choice.loket or "", None)
+    return tuple(names)
 
 
 def _second_line(
@@ -263,42 +267,3 @@ def _duties(case: Case) -> tuple[Duty, ...]:
     duties = case.register.register.duties
     bits = case.register.selector.section(case.holds, "duties")
     return tuple(duties[index] for index in indices(bits))
-
-
-def _weigh(case: Case, primary: Party, also: tuple[str, ...]) -> tuple[Weighed, ...]:
-    """Every organisation but the primary and the desk, each with the reason why it is not first."""
-    beside = {name.partition("/")[0] for name in also}
-    stages, left = case.stages, case.stages[-1]
-    accused, excluded = case.facts.accused, case.excluded
-    rows = []
-    for party, refused in zip(case.register.others, case.register.refused, strict=True):
-        if party is primary:
-            continue
-        # Most have no competence here; that answer is ready, unless a graver one goes before it.
-        bits = party.bits
-        if (
-            left & bits
-            or accused in party.accused_when
-            or party.id in excluded
-            or accused in party.second_choice
-        ):
-            rows.append(_verdict(party.id, *_weighed_reason(case, party, beside)))
-            continue
-        stage = 0
-        while stages[stage] & bits:
-            stage += 1
-        rows.append(refused[stage])
-    return tuple(rows)
-
-
-def _weighed_reason(case: Case, party: Party, beside: set[str]) -> Refusal:
-    if party.id in beside:
-        return Reason.ALSO_COMPETENT, None
-    refusal = refusal_of(case, party)
-    if refusal is not None:
-        return refusal
-    if party.show_only:
-        return Reason.SHOW_ONLY, None
-    if party.ordered and first_loket(case, party) is None:
-        return Reason.NO_LOKET, "steps_tried"
-    return NO_REFUSAL

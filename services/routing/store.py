@@ -12,10 +12,10 @@ from services.chassis.db import Connection
 
 @dataclass(frozen=True, slots=True)
 class CaseRow:
-    """A case as routing remembers it; `situation`, `content` and `excluded` are JSON documents.
+    """A case as routing remembers it; its texts are JSON documents.
 
-    `received_at` is the first receipt and `situation` that of the report: neither ever changes.
-    `excluded` only grows.
+    `received_at` is the first receipt, `situation` and `known_dates` are those of the report: none
+    of them ever changes. `excluded` only grows.
     """
 
     case_id: UUID
@@ -25,6 +25,7 @@ class CaseRow:
     content: str
     decisions: int
     excluded: str
+    known_dates: str = "[]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class DecisionRow:
 
     `engine` is None where the decision is older than the note of what code decided; `situation`
     where it was made on the facts of the report. `reason` is the code of why the decision before it
-    was replaced.
+    was replaced, `proposed` an organisation that was named then, by the holder if `onward`.
     """
 
     case_id: UUID
@@ -48,11 +49,13 @@ class DecisionRow:
     engine: str | None
     reason: str | None
     situation: str | None = None
+    proposed: str | None = None
+    onward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class MadeDecision:
-    """A decision with what it was made of and what was said of it, both JSON documents.
+    """A decision with what it was made of and what was said of it, as JSON documents.
 
     `received_at` is the first receipt of the case.
     """
@@ -61,6 +64,7 @@ class MadeDecision:
     received_at: datetime
     situation: str
     explanation: str
+    known_dates: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,9 @@ async def save_cases(connection: Connection, cases: Sequence[CaseRow]) -> None:
     await connection.execute(
         """
         INSERT INTO routed_case (case_id, report_id, received_at, situation, content, decisions,
-                                 excluded)
+                                 excluded, known_dates)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::text[], $5::text[],
-                             $6::integer[], $7::text[])
+                             $6::integer[], $7::text[], $8::text[])
         ON CONFLICT (case_id) DO UPDATE
         SET decisions = EXCLUDED.decisions, excluded = EXCLUDED.excluded
         """,
@@ -103,6 +107,7 @@ async def save_cases(connection: Connection, cases: Sequence[CaseRow]) -> None:
         [c.content for c in cases],
         [c.decisions for c in cases],
         [c.excluded for c in cases],
+        [c.known_dates for c in cases],
     )
 
 
@@ -112,10 +117,10 @@ async def insert_decisions(connection: Connection, decisions: Sequence[DecisionR
         """
         INSERT INTO decision (case_id, number, decision_id, organisation, excluded, explanation,
                               register_hash, decided_at, closed, engine, situation,
-                              reason)
+                              reason, proposed, onward)
         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[],
                              $6::bytea[], $7::text[], $8::timestamptz[], $9::text[], $10::text[],
-                             $11::text[], $12::text[])
+                             $11::text[], $12::text[], $13::text[], $14::boolean[])
         """,
         [d.case_id for d in decisions],
         [d.number for d in decisions],
@@ -129,7 +134,24 @@ async def insert_decisions(connection: Connection, decisions: Sequence[DecisionR
         [d.engine for d in decisions],
         [d.situation for d in decisions],
         [d.reason for d in decisions],
+        [d.proposed for d in decisions],
+        [d.onward for d in decisions],
     )
+
+
+async def last_organisations(
+    connection: Connection, case_ids: Sequence[UUID], desk: str
+) -> dict[UUID, str]:
+    """To which organisation other than the desk each case went last."""
+    if not case_ids:
+        return {}
+    rows = await connection.fetch(
+        "SELECT DISTINCT ON (case_id) case_id, organisation FROM decision"
+        " WHERE case_id = ANY($1::uuid[]) AND organisation <> $2 ORDER BY case_id, number DESC",
+        list(case_ids),
+        desk,
+    )
+    return {row["case_id"]: row["organisation"] for row in rows}
 
 
 async def save_explanations(connection: Connection, documents: Mapping[bytes, str]) -> None:
@@ -149,7 +171,8 @@ async def decisions_of(connection: Connection, case_id: UUID) -> list[MadeDecisi
         """
         SELECT d.case_id, d.number, d.decision_id, d.organisation, d.excluded, d.explanation,
                d.register_hash, d.decided_at, d.closed, d.engine, d.situation, d.reason,
-               c.received_at, coalesce(d.situation, c.situation) AS decided_on, e.document
+               d.proposed, d.onward, c.received_at, c.known_dates,
+               coalesce(d.situation, c.situation) AS decided_on, e.document
         FROM decision d JOIN explanation e ON e.sha256 = d.explanation
         JOIN routed_case c USING (case_id)
         WHERE d.case_id = $1 ORDER BY number
@@ -202,7 +225,8 @@ def _made(row: asyncpg.Record) -> MadeDecision:
     values = dict(row)
     received_at = values.pop("received_at")
     situation, explanation = values.pop("decided_on"), values.pop("document")
-    return MadeDecision(DecisionRow(**values), received_at, situation, explanation)
+    known_dates = values.pop("known_dates")
+    return MadeDecision(DecisionRow(**values), received_at, situation, explanation, known_dates)
 
 
 def _case(row: asyncpg.Record) -> CaseRow:

@@ -14,6 +14,8 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
+import orjson
+
 from contracts.calendar import add_working_days, end_of_day, local_day, next_working_day
 from contracts.routing import Term
 from services.routing.compiled import CompiledRegister
@@ -59,6 +61,11 @@ class RunningTerm:
     last_day: date | None = None
     extended_last_day: date | None = None
     over_at: datetime | None = None
+
+
+def known_starts(known_dates: str | bytes) -> dict[str, date]:
+    """The day of each start event from the stored JSON; of two days for one event the last."""
+    return {item["starts"]: date.fromisoformat(item["day"]) for item in orjson.loads(known_dates)}
 
 
 def running_terms(

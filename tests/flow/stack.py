@@ -117,7 +117,7 @@ class Stack:
             found = await self.completeness()
             enough = received is None or found["received"] >= received
             done = enough and found["complete"] and found["open"] == await self._to_assign()
-            return found if done and found["accepted"] + found["atDesk"] > 0 else None
+            return found if done and found["open"] < found["cases"] else None
 
         return await until(look, "every case has a holder and audit is complete")
 

@@ -12,6 +12,8 @@ ALTER TABLE case_status ADD COLUMN next_action text;
 ALTER TABLE case_status ADD COLUMN until timestamptz;
 ALTER TABLE case_status ADD COLUMN onward_to text;
 ALTER TABLE case_status ADD COLUMN outcome text;
+ALTER TABLE case_status ADD COLUMN finding text;
+ALTER TABLE case_status ADD COLUMN finding_sequence integer NOT NULL DEFAULT 0;
 
 -- A consultation is kept like a referral under its own id: who is asked for advice may read too.
 ALTER TABLE referral ADD COLUMN consulted boolean NOT NULL DEFAULT false;

@@ -48,7 +48,10 @@ class SigningKey(Protocol):
 class VerifyingKey(Protocol):
     """Checks one signature."""
 
-    version: str
+    @property
+    def version(self) -> str:
+        """The version that stands before its signatures."""
+        ...
 
     def matches(self, content: bytes, signature: bytes) -> bool:
         """Whether the signature is of this key."""
@@ -148,7 +151,9 @@ def verifying_key(text: str) -> VerifyingKey:
     """What a partner has: a shared secret or a public key; raises KeyInvalid."""
     if text.startswith(PRIVATE_PREFIX):
         raise KeyInvalid("a private key stays with the sender")
-    return (PublicKey if text.startswith(PUBLIC_PREFIX) else SharedSecret).parse(text)
+    if text.startswith(PUBLIC_PREFIX):
+        return PublicKey.parse(text)
+    return SharedSecret.parse(text)
 
 
 def signed_headers(

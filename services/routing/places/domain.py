@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from contracts.calendar import SchoolRegion
 from contracts.situation import UNKNOWN, Sector, Situation
 from services.routing.domain import Organisation
 from services.routing.places.affiliations import Affiliation
 from services.routing.places.finder import Finder
 from services.routing.places.municipalities import MunicipalityFinder
+from services.routing.places.regions import Regions, region_of
 from services.routing.places.schools import School
 from services.routing.places.words import plain
 
@@ -29,6 +31,7 @@ class Directory:
     municipalities: MunicipalityFinder
     boards: Mapping[str, str]
     affiliations: Mapping[str, Affiliation]
+    regions: Regions
 
     def school(self, brin: str) -> School | None:
         """The school of a BRIN; without a branch its first location."""
@@ -36,6 +39,11 @@ class Directory:
         if len(code) == BRIN_LENGTH:
             return next(iter(self.finder.branches(code, 1)), None)
         return self.schools.get(code)
+
+    def school_region(self, brin: str | None) -> SchoolRegion | None:
+        """Region of the school holidays of a listed school; None where it is not known."""
+        school = None if brin is None else self.school(brin)
+        return None if school is None else region_of(self.regions, school.municipality)
 
     def affiliation_of(self, code: str) -> str:
         """Committee of a board (five digits) or of a school's board (BRIN); `unknown` if unlisted.

@@ -8,6 +8,7 @@ from services.routing.places.affiliations import AFFILIATIONS_PATH, load_affilia
 from services.routing.places.domain import Directory
 from services.routing.places.finder import Finder
 from services.routing.places.municipalities import MunicipalityFinder
+from services.routing.places.regions import REGIONS_PATH, load_regions
 from services.routing.places.schools import BOARDS_PATH, SCHOOLS_PATH, load_boards, load_schools
 
 
@@ -18,6 +19,7 @@ def load_directory(
     schools_file: Path = SCHOOLS_PATH,
     boards_file: Path = BOARDS_PATH,
     affiliations_file: Path = AFFILIATIONS_PATH,
+    regions_file: Path = REGIONS_PATH,
 ) -> Directory:
     """Reads and indexes everything, in about a tenth of a second; do it once, at start.
 
@@ -31,4 +33,5 @@ def load_directory(
         municipalities=MunicipalityFinder(schools),
         boards=boards,
         affiliations=load_affiliations(committees, today, affiliations_file),
+        regions=load_regions(regions_file),
     )

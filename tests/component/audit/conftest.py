@@ -28,7 +28,17 @@ from tests.unit.audit.builders import at
 
 MIGRATIONS = Path(services.audit.__file__).parent / "migrations"
 TABLES = ("trail", "case_picture", "report", "counter", "source_progress", "sequence_block")
-TABLES += ("parked_event", "inbox", "parked", "outbox", "event", "source")
+TABLES += (
+    "parked_event",
+    "figure",
+    "finding",
+    "delivery",
+    "inbox",
+    "parked",
+    "outbox",
+    "event",
+    "source",
+)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -29,8 +29,12 @@ async def test_completeness_of_a_healthy_chain(audit, store_events):
         "receivedByPartner": 5,
         "accepted": 3,
         "atDesk": 3,
+        "closed": 0,
+        "withdrawn": 0,
         "open": 1,
         "overdue": 0,
+        "holderOverdue": 0,
+        "failingDeliveries": 0,
         "incomplete": 0,
         "parked": 0,
         "unpicked": 0,
@@ -69,7 +73,12 @@ async def test_late_cases_are_listed_with_who_must_act(audit, store_events):
     assert {case["caseId"] for case in body["cases"]} == late
     assert all(case["nextStep"]["dueAt"] == "2026-11-02T10:00:00Z" for case in body["cases"])
     assert {case["nextStep"]["actor"] for case in body["cases"]} == {"lkc", "vangnet"}
-    assert (await audit.get("/completeness")).json()["overdue"] == 4
+    found = (await audit.get("/completeness")).json()
+    assert (found["overdue"], found["holderOverdue"], found["unpicked"]) == (4, 3, 4)
+    holders = (await audit.get("/cases", state="holder-overdue")).json()["cases"]
+    picked = {str(stories[n].case_id) for n in ("picked-up", "declined", "handed-on")}
+    assert {case["caseId"] for case in holders} == picked
+    assert (await audit.get("/cases", state="picked-up")).json()["cases"] == []
 
 
 async def test_pages_and_states(audit, store_events):

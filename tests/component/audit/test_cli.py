@@ -7,8 +7,9 @@ import json
 import httpx
 import pytest
 
+from contracts.referral import DeliveryState
 from services.audit import cli
-from tests.unit.audit.builders import STORIES, Sources, at, picked_up
+from tests.unit.audit.builders import LOOP, STORIES, Sources, at, delivery, picked_up
 
 
 @pytest.fixture
@@ -103,3 +104,17 @@ def test_no_answer_tells_what_to_check():
     away = argparse.Namespace(url="http://127.0.0.1:1", token="t", json=False)
     with pytest.raises(cli.AuditRefusedError, match="meldpunt status"):
         cli._guarded(cli._completeness, away)
+
+
+async def test_figures_and_deliveries(run, store_events):
+    sources = Sources()
+    await store_events([*LOOP["escalated"](sources).told, *LOOP["with-finding"](sources).told])
+    status, out, _ = await run("figures")
+    assert status == 0
+    assert "lkc                              reminded                     2" in out
+    assert "findings under wet_2027: 1 followed (followed)" in out
+    status, out, _ = await run("deliveries")
+    assert (status, out[-1]) == (0, "0 of 0 channels do not bring what is sent")
+    await store_events([delivery(sources, DeliveryState.FAILED)])
+    status, out, _ = await run("deliveries", "--json")
+    assert (status, json.loads(out[-1])["failing"]) == (1, 1)

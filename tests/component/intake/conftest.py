@@ -145,6 +145,25 @@ class Service:
     async def status(self, code: str) -> httpx.Response:
         return await self.client.post("/v1/report-statuses", json={"code": code})
 
+    async def act(self, path: str, code: str, **more: Any) -> httpx.Response:
+        """What a reporter does with the code."""
+        return await self.client.post(f"/v1/{path}", json={"code": code, **more})
+
+    async def ask(
+        self,
+        case: UUID,
+        capability: str | None,
+        text: str,
+        organisation: str = "lkc",
+        question: UUID | None = None,
+    ) -> httpx.Response:
+        token = self.world.token("referrals:partner", organisation, organisation)
+        headers = {"Authorization": f"Bearer {token}"}
+        if capability is not None:
+            headers["Content-Capability"] = capability
+        body = {"questionId": str(question or uuid4()), "text": text}
+        return await self.client.post(f"/v1/cases/{case}/questions", json=body, headers=headers)
+
     async def content(
         self, case: UUID, capability: str | None, organisation: str = "lkc"
     ) -> httpx.Response:

@@ -12,13 +12,7 @@ from contracts.envelope import from_headers
 from contracts.intake import ReportReceived
 from deploy.local.provision import provision_topics
 from tests.component.intake.conftest import Service, World
-from tests.component.intake.test_statuses_and_contents import (
-    assigned,
-    offered,
-    received,
-    reported,
-    shown,
-)
+from tests.component.intake.events import assigned, offered, received, reported, shown
 from tests.integration.harness import send
 
 

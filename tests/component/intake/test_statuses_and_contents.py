@@ -1,96 +1,49 @@
 """What a reporter and a partner get back, driven by the events of routing and referral."""
 
-from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 
-from contracts.envelope import Envelope, service_source
-from contracts.event import Event
+from contracts.finding import FindingIssued, FindingReplied, FindingState
 from contracts.intake import ContentDisclosed, ContentField
 from contracts.referral import (
+    BusinessStatus,
     CaseAtDesk,
+    ClosedBecause,
+    CompletedAs,
+    ConsultationAnswered,
+    ConsultationAsked,
     DeskReason,
     NextAction,
     NextStep,
     RedecisionRequested,
-    ReferralOffered,
-    ReferralStatusChanged,
+    ReferralEscalated,
+    Rung,
     Status,
+    TermWarned,
 )
-from contracts.routing import CaseAssigned, HandlingLimits, Mode
-from contracts.situation import Kind, Situation, Urgency
+from contracts.routing import Mode
 from services.chassis.ids import utc_now
-from services.chassis.incoming import Received
-from services.chassis.parked import Record
 from services.intake import store
-from services.intake.handlers import DecisionSeen, case_follower
-from tests.component.intake.conftest import SITUATION, Service, World, at
-
-WORDS = "Zij liet hem niet met rust."
-BODY = {
-    "situation": SITUATION,
-    "narrative": WORDS,
-    "identity": {"name": "Jo Jansen", "email": "jo@voorbeeld.nl"},
-}
-
-
-def received(event: Event, sequence: int, source: str = "referral") -> Received:
-    case = str(getattr(event, "case_id", ""))
-    envelope = Envelope(
-        str(uuid4()), service_source(source), event.event_type(), utc_now(), case, sequence,
-        event.encode(),
-    )  # fmt: skip
-    return Received(envelope, event, Record("t", 0, sequence, case, (), event.encode()), "")
-
-
-async def follow(service: Service, items: Sequence[Received]) -> None:
-    async with service.runtime.database.transaction() as connection:
-        await case_follower(utc_now)(connection, items)
-
-
-def assigned(case: UUID, number: int = 1, mode: Mode = Mode.REFER) -> DecisionSeen:
-    whole = CaseAssigned(
-        decision_id=uuid4(), case_id=case, report_id=uuid4(), number=number, mode=mode,
-        organisation="lkc", urgency=Urgency.NORMAAL, kind_at_primary=Kind.KLACHT, rule="r",
-        why="w", limits=HandlingLimits(received_within_minutes=5, accepted_within_minutes=9),
-        situation=Situation.model_validate(SITUATION), content=(), received_at=at(9),
-        decided_at=at(9), register_version="1", register_hash="0",
-    )  # fmt: skip
-    return DecisionSeen.parse(whole.encode())
-
-
-def offered(case: UUID, referral: UUID, **changes: Any) -> ReferralOffered:
-    values: dict[str, Any] = {
-        "case_id": case, "holder": "vangnet", "handoff": 0, "at": at(9),
-        "next_step": NextStep(actor="lkc", action=NextAction.ACKNOWLEDGE, due_at=at(10)),
-        "referral_id": referral, "attempt": 1, "organisation": "lkc", "channel": "kafka",
-        "decision_id": uuid4(),
-    }  # fmt: skip
-    return ReferralOffered(**(values | changes))
-
-
-def changed(case: UUID, referral: UUID, status: Status, **changes: Any) -> ReferralStatusChanged:
-    values: dict[str, Any] = {
-        "case_id": case, "holder": "vangnet", "handoff": 0, "at": at(9, 5),
-        "next_step": NextStep(actor="lkc", action=NextAction.DECIDE, due_at=at(11)),
-        "referral_id": referral, "attempt": 1, "organisation": "lkc", "status": status,
-    }  # fmt: skip
-    return ReferralStatusChanged(**(values | changes))
-
-
-async def reported(service: Service) -> tuple[UUID, str]:
-    receipt = (await service.report(BODY)).json()
-    return UUID(receipt["caseId"]), receipt["code"]
-
-
-async def shown(service: Service, code: str) -> dict[str, Any]:
-    answer = await service.status(code)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
+from tests.component.intake.conftest import Service, World, at
+from tests.component.intake.events import (
+    BODY,
+    WORDS,
+    assigned,
+    at_desk,
+    changed,
+    closed,
+    events,
+    follow,
+    held,
+    known_referral,
+    offered,
+    problem,
+    received,
+    reported,
+    shown,
+)
 
 
 async def test_without_a_broker_the_reporter_hears_that_forwarding_waits(
@@ -192,20 +145,8 @@ async def test_an_unknown_code_is_404_and_many_questions_429(world: World) -> No
         assert (await service.status("x" * 61)).status_code == 400
 
 
-async def known_referral(service: Service, **changes: Any) -> tuple[UUID, UUID]:
-    case, _ = await reported(service)
-    referral = uuid4()
-    await follow(service, [received(offered(case, referral, **changes), 1000)])
-    return case, referral
-
-
 async def disclosures(world: World, case: UUID) -> list[ContentDisclosed]:
-    rows = await world.rows(
-        "SELECT data FROM event WHERE key = $1 AND type = $2 ORDER BY sequence",
-        case,
-        ContentDisclosed.event_type(),
-    )
-    return [ContentDisclosed.parse(row["data"]) for row in rows]
+    return await events(world, case, ContentDisclosed)
 
 
 async def test_content_is_given_as_far_as_allowed_and_recorded(
@@ -217,18 +158,13 @@ async def test_content_is_given_as_far_as_allowed_and_recorded(
     assert whole.json() == {"narrative": WORDS, "identity": BODY["identity"]}
     part = await service.content(case, world.capability(case, referral, fields=["narrative"]))
     assert part.json() == {"narrative": WORDS}
-    events = await disclosures(world, case)
-    assert [event.fields for event in events] == [
+    told = await disclosures(world, case)
+    assert [event.fields for event in told] == [
         (ContentField.NARRATIVE, ContentField.IDENTITY), (ContentField.NARRATIVE,),
     ]  # fmt: skip
-    assert {(event.organisation, event.referral_id, event.attempt) for event in events} == {
+    assert {(event.organisation, event.referral_id, event.attempt) for event in told} == {
         ("lkc", referral, 1)
     }
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    assert WORDS not in answer.text
-    return answer.status_code, answer.json()["type"].rpartition(":")[2]
 
 
 @pytest.mark.parametrize(
@@ -325,3 +261,147 @@ async def test_times_are_utc(service: Service) -> None:
     assert status["nextBy"] == "2026-11-24T10:00:00Z"
     assert status["receivedAt"].endswith("Z")
     assert "uiterlijk op 24 november 2026 om 11:00 uur" in status["text"]
+
+
+async def test_the_status_tells_what_the_holder_does(service: Service) -> None:
+    case, referral, code = await held(service)
+    mine = {"holder": "lkc", "handoff": 1}
+    onward = {"organisation": "gcbo", "attempt": 2, **mine}
+    until, other = at(9), uuid4()
+    steps: list[tuple[Any, dict[str, Any]]] = [
+        (
+            changed(case, referral, Status.ON_HOLD, until=until, **mine),
+            {"state": "on-hold", "onHoldUntil": "2026-11-24T09:00:00Z"},
+        ),
+        (
+            changed(
+                case, referral, Status.ON_HOLD, business_status=BusinessStatus.NO_CONTACT, **mine
+            ),
+            {"state": "no-contact", "onHoldUntil": None},
+        ),
+        (
+            changed(
+                case, referral, Status.IN_PROGRESS, onward_to="gcbo",
+                business_status=BusinessStatus.REFERRED_ONWARD, **mine,
+            ),
+            {"state": "referred-onward", "holder": "lkc", "onwardTo": "gcbo"},
+        ),
+        (offered(case, other, **onward), {"state": "referred-onward", "onwardTo": "gcbo"}),
+        (
+            changed(case, other, Status.RECEIVED, **onward),
+            {"state": "referred-onward", "holder": "lkc"},
+        ),
+        (
+            changed(case, other, Status.REJECTED, **onward),
+            {"state": "picked-up", "holder": "lkc", "onwardTo": None},
+        ),
+        (
+            closed(case, ClosedBecause.COMPLETED, outcome=CompletedAs.ADVISED),
+            {"state": "finished", "outcome": "advised", "nextActor": None, "nextBy": None},
+        ),
+    ]  # fmt: skip
+    for number, (event, expected) in enumerate(steps, 600):
+        await follow(service, [received(event, number)])
+        status = await shown(service, code)
+        assert {name: status[name] for name in expected} == expected
+    assert "hebt u advies gekregen" in status["text"]
+
+
+async def test_an_escalation_changes_the_next_step_and_not_the_stage(service: Service) -> None:
+    case, referral, code = await held(service, 700)
+    step = NextStep(actor="vangnet", action=NextAction.CALL_HOLDER, due_at=at(16))
+    escalated = ReferralEscalated(
+        case_id=case, holder="lkc", handoff=1, next_step=step, at=at(12), referral_id=referral,
+        attempt=1, organisation="lkc", rung=Rung.DESK,
+    )  # fmt: skip
+    await follow(service, [received(escalated, 702)])
+    late = changed(case, referral, Status.ON_HOLD, holder="lkc", handoff=1)
+    await follow(service, [received(late, 701)])
+    status = await shown(service, code)
+    assert (status["state"], status["nextActor"]) == ("picked-up", "vangnet")
+    assert (status["nextAction"], status["nextBy"]) == ("call-holder", "2026-11-24T16:00:00Z")
+
+
+async def test_within_a_batch_too_nothing_moves_back(service: Service) -> None:
+    case, referral, code = await held(service, 720)
+    done = closed(case, ClosedBecause.WITHDRAWN, holder="vangnet", handoff=2)
+    late = changed(case, referral, Status.IN_PROGRESS, holder="lkc", handoff=1)
+    await follow(service, [received(done, 722), received(late, 721)])
+    assert (await shown(service, code))["state"] == "withdrawn"
+
+
+async def test_a_finding_tells_who_must_reply_by_when(service: Service) -> None:
+    case, _, code = await held(service, 740)
+    step = NextStep(actor="bevoegd_gezag", action=NextAction.REPLY_TO_FINDING, due_at=at(20))
+    desk = at_desk(case, DeskReason.FINDING, handoff=2, next_step=step)
+    common: dict[str, Any] = {
+        "finding_id": uuid4(), "case_id": case, "holder": "vangnet", "handoff": 2,
+        "issued_on": at(9).date(), "at": at(9),
+    }  # fmt: skip
+    issued = FindingIssued(
+        **common, state=FindingState.REPLY_DUE, committee="lkc", board="bevoegd_gezag",
+        decision="upheld", recorded=True,
+    )  # fmt: skip
+    await follow(service, [received(desk, 741), received(issued, 742)])
+    status = await shown(service, code)
+    assert status["state"] == "finding"
+    assert "De commissie heeft een oordeel gegeven over uw klacht. Nu moet het" in status["text"]
+    assert "van het bestuur van de school, uiterlijk op 24 november" in status["text"]
+    replied = FindingReplied(
+        **common, state=FindingState.NOT_FOLLOWED, reply_id=uuid4(), reply="does-not-follow",
+        replied_on=at(9).date(), reply_days=3, late=False, on_behalf=True,
+    )  # fmt: skip
+    await follow(service, [received(replied, 744), received(issued, 743)])
+    assert "dat het niet doet wat de commissie vraagt" in (await shown(service, code))["text"]
+
+
+async def test_a_term_that_ends_is_told_until_it_has_ended(service: Service, world: World) -> None:
+    case, _, code = await held(service, 760)
+    day = utc_now().date().replace(year=utc_now().year + 1)
+
+    def warned(sequence: int, last_day: Any, term: str = "lkc-one-year") -> Any:
+        event = TermWarned(
+            case_id=case, holder="lkc", handoff=1, at=at(9), term=term, organisation="lkc",
+            last_day=last_day,
+        )  # fmt: skip
+        return received(event, sequence)
+
+    past = day.replace(year=day.year - 2)
+    await follow(service, [warned(762, day), warned(763, past, "awb-6-7")])
+    await follow(service, [warned(761, past)])
+    status = await shown(service, code)
+    assert status["state"] == "picked-up"
+    assert status["terms"] == [
+        {"term": "lkc-one-year", "organisation": "lkc", "lastDay": day.isoformat()}
+    ]
+    assert f"termijn loopt af op {day.day} " in status["text"]
+    assert status["text"].count("Let op") == 1
+
+
+async def test_who_is_consulted_reads_the_narrative_until_the_answer(
+    service: Service, world: World
+) -> None:
+    case, _, code = await held(service, 780)
+    consultation = uuid4()
+    common: dict[str, Any] = {
+        "case_id": case, "holder": "lkc", "handoff": 1, "at": at(10),
+        "consultation_id": consultation, "organisation": "gcbo",
+    }  # fmt: skip
+    everything = world.capability(
+        case, consultation, sub="gcbo", fields=["narrative", "identity", "answers"]
+    )
+    early = await service.content(case, everything, "gcbo")
+    assert problem(early) == (503, "referral-not-known-yet")
+    await follow(service, [received(ConsultationAsked(**common), 781)])
+    assert (await shown(service, code))["state"] == "picked-up"
+    answer = await service.content(case, everything, "gcbo")
+    # Also when a capability was signed with more: advice needs no names.
+    assert answer.json() == {"narrative": WORDS}
+    assert (await service.ask(case, everything, "Wie bent u?", "gcbo")).status_code == 409
+    [told] = await disclosures(world, case)
+    assert (told.organisation, told.referral_id, told.fields) == (
+        "gcbo", consultation, (ContentField.NARRATIVE,),
+    )  # fmt: skip
+    await follow(service, [received(ConsultationAnswered(**common, advised=True), 782)])
+    await follow(service, [received(ConsultationAsked(**common), 781)])
+    assert problem(await service.content(case, everything, "gcbo")) == (403, "referral-closed")

@@ -103,6 +103,11 @@ class World:
         records = [self.record(e, topics.partner_in(organisation), source) for e in events]
         await self.runtime.processors[1].process(records)
 
+    async def told(self, *events) -> None:
+        """Events of intake: what the reporter did."""
+        records = [self.record(e, topics.INTAKE, service_source("intake")) for e in events]
+        await self.runtime.processors[2].process(records)
+
     async def offered(self, organisation: str = "school", mode: Mode = Mode.REFER, **changes):
         """A new case with one referral, as its row."""
         event = assigned(organisation, mode=mode, **changes)

@@ -8,7 +8,7 @@ from services.referral.domain import HOLDING, OPEN, TRANSITIONS
 
 PAIRS = [(a, b) for a in Status for b in Status if a is not b]
 _FITTING = (
-    "UPDATE referral SET status = $2, reason = 'capacity', accepted_at = now(),"
+    "UPDATE referral SET status = $2, reason = 'capacity', accepted_at = now(), until = now(),"
     " due_at = CASE WHEN $2 IN ('requested', 'received') THEN now() END WHERE referral_id = $1"
 )
 
@@ -72,9 +72,9 @@ async def _copy(connection, row, attempt, status="requested"):
     due = "now()" if status in OPEN else "NULL"
     await connection.execute(
         "INSERT INTO referral (referral_id, case_id, attempt, organisation, decision_id, signal,"
-        " status, reason, accepted_at, offered_at, received_by, accepted_by, due_at)"
+        " status, reason, accepted_at, offered_at, received_by, accepted_by, due_at, channel)"
         " SELECT gen_random_uuid(), case_id, $2, 'lkc', decision_id, false, $3, 'capacity', now(),"
-        f" now(), now(), now(), {due} FROM referral WHERE referral_id = $1",
+        f" now(), now(), now(), {due}, channel FROM referral WHERE referral_id = $1",
         row["referral_id"],
         attempt,
         status,

@@ -17,9 +17,9 @@ from joserfc.jwk import RSAKey
 from pydantic import SecretStr
 
 from contracts.event import Event
-from contracts.intake import ContentField, IntakeChannel, ReportReceived
+from contracts.intake import ContentField, IntakeChannel, KnownDate, ReportReceived
 from contracts.referral import DESK, RedecisionRequested
-from contracts.routing import CaseAssigned, RegisterActivated
+from contracts.routing import CaseAssigned, OnwardRefused, RegisterActivated
 from contracts.situation import Situation
 from deploy.local.provision import DatabaseUrls
 from services.chassis.db import CHASSIS_MIGRATIONS, migrate
@@ -39,7 +39,9 @@ BULLIED = Situation(
 )
 
 
-def report(case_id: UUID, situation: Situation = BULLIED) -> ReportReceived:
+def report(
+    case_id: UUID, situation: Situation = BULLIED, known_dates: tuple[KnownDate, ...] = ()
+) -> ReportReceived:
     return ReportReceived(
         report_id=uuid4(),
         case_id=case_id,
@@ -48,10 +50,17 @@ def report(case_id: UUID, situation: Situation = BULLIED) -> ReportReceived:
         received_at=NOW,
         content=(ContentField.NARRATIVE,),
         commitment="0" * 64,
+        known_dates=known_dates,
     )
 
 
-def again(case_id: UUID, number: int, *excluded: str) -> RedecisionRequested:
+def again(
+    case_id: UUID,
+    number: int,
+    *excluded: str,
+    proposed: str | None = None,
+    onward: bool = False,
+) -> RedecisionRequested:
     return RedecisionRequested(
         case_id=case_id,
         holder=DESK,
@@ -59,7 +68,9 @@ def again(case_id: UUID, number: int, *excluded: str) -> RedecisionRequested:
         at=NOW,
         excluded=excluded,
         decision_number=number,
-        reason="rejected",
+        reason="referred-onward" if onward else "rejected",
+        proposed=proposed,
+        onward=onward,
     )
 
 
@@ -159,6 +170,9 @@ class World:
 
     async def assigned(self, case_id: UUID) -> list[CaseAssigned]:
         return await self.events(CaseAssigned, case_id)
+
+    async def refused(self, case_id: UUID) -> list[OnwardRefused]:
+        return await self.events(OnwardRefused, case_id)
 
     async def activated(self, key: UUID) -> list[RegisterActivated]:
         return await self.events(RegisterActivated, key)

@@ -9,19 +9,44 @@ from uuid import UUID, uuid4
 
 from contracts.envelope import Envelope, service_source
 from contracts.event import Event
-from contracts.intake import ContentField, IntakeChannel, ReportReceived
+from contracts.finding import (
+    BOARD,
+    BoardReply,
+    EscalatedBecause,
+    FindingEscalated,
+    FindingIssued,
+    FindingReplied,
+    FindingSettled,
+    FindingState,
+    Settlement,
+    ToldBy,
+)
+from contracts.intake import ContentField, IntakeChannel, ReportReceived, ReportWithdrawn
 from contracts.operations import EventParked, EventRedriven, ParkReason, TallyPublished
 from contracts.referral import (
     DESK,
+    BusinessStatus,
     CaseAtDesk,
+    CaseClosed,
+    ClosedBecause,
+    ComplaintDecision,
+    CompletedAs,
+    ConsultationAnswered,
+    ConsultationAsked,
     DeclineReason,
+    DeliveryChanged,
+    DeliveryState,
     DeskReason,
     NextAction,
     NextStep,
     RedecisionRequested,
+    ReferralEscalated,
     ReferralOffered,
+    ReferralReminded,
     ReferralStatusChanged,
+    Rung,
     Status,
+    TermWarned,
 )
 from contracts.routing import CaseAssigned, HandlingLimits, Mode
 from contracts.situation import Kind, Reporter, Sector, Situation, Subject, Urgency
@@ -163,7 +188,14 @@ class Story:
         )
 
     def status(
-        self, status: Status, organisation: str = "lkc", reason: DeclineReason | None = None
+        self,
+        status: Status,
+        organisation: str = "lkc",
+        reason: DeclineReason | None = None,
+        *,
+        actor: str | None = None,
+        named: bool = True,
+        **more: Any,
     ) -> "Story":
         if status is Status.ACCEPTED:
             self.handoff += 1
@@ -171,7 +203,8 @@ class Story:
         return self._tell(
             "referral",
             ReferralStatusChanged(
-                **self._common(actor=organisation),
+                **more,
+                **self._common(actor=actor or organisation, named=named),
                 referral_id=self.referral_id,
                 attempt=self.attempt,
                 organisation=organisation,
@@ -199,6 +232,104 @@ class Story:
             "referral",
             CaseAtDesk(**self._common(**next_step), reason=reason),
         )
+
+    def closed(
+        self,
+        because: ClosedBecause = ClosedBecause.COMPLETED,
+        outcome: CompletedAs | None = CompletedAs.HELPED,
+    ) -> "Story":
+        common = self._common(named=False)
+        return self._tell("referral", CaseClosed(**common, because=because, outcome=outcome))
+
+    def withdrawn(self) -> "Story":
+        event = ReportWithdrawn(
+            report_id=self.report_id, case_id=self.case_id, withdrawn_at=at(self.minutes)
+        )
+        return self._tell("intake", event)
+
+    def reminded(self, actor: str = "lkc", number: int = 1) -> "Story":
+        event = ReferralReminded(
+            **self._common(actor=actor),
+            referral_id=self.referral_id,
+            actor=actor,
+            action=NextAction.HANDLE,
+            number=number,
+        )
+        return self._tell("referral", event)
+
+    def escalated(self, organisation: str = "lkc", rung: Rung = Rung.OTHER_LOKET) -> "Story":
+        event = ReferralEscalated(
+            **self._common(actor=organisation),
+            referral_id=self.referral_id,
+            attempt=self.attempt,
+            organisation=organisation,
+            rung=rung,
+        )
+        return self._tell("referral", event)
+
+    def warned(self, organisation: str = "lkc") -> "Story":
+        event = TermWarned(
+            **self._common(actor=organisation),
+            term="klacht",
+            organisation=organisation,
+            last_day=START.date(),
+        )
+        return self._tell("referral", event)
+
+    def consulted(self, organisation: str = "gcbo", *, advised: bool = True) -> "Story":
+        consultation_id = uuid4()
+        asked = ConsultationAsked(
+            **self._common(actor=self.holder),
+            consultation_id=consultation_id,
+            organisation=organisation,
+        )
+        self._tell("referral", asked)
+        answered = ConsultationAnswered(
+            **self._common(actor=self.holder),
+            consultation_id=consultation_id,
+            organisation=organisation,
+            advised=advised,
+        )
+        return self._tell("referral", answered)
+
+    def found(self, regime: str, reply_days: int | None) -> "Story":
+        """A finding that the board follows after so many days, or not a word of the board."""
+        common: dict[str, Any] = {
+            "finding_id": uuid4(),
+            "issued_on": START.date(),
+            "regime": regime,
+        }
+
+        def tell(model: type[Event], state: FindingState, **more: Any) -> None:
+            standing = self._common(actor=self.holder)
+            self._tell("referral", model(**common, **standing, state=state, **more))
+
+        tell(
+            FindingIssued,
+            FindingState.REPLY_DUE,
+            committee="lkc",
+            board=BOARD,
+            decision=ComplaintDecision.UPHELD,
+            advice=True,
+            recorded=True,
+        )
+        if reply_days is None:
+            told = {"because": EscalatedBecause.SILENCE, "rung": 0, "told_by": ToldBy.DESK}
+            tell(FindingEscalated, FindingState.SILENT, organisation=DESK, **told)
+            return self
+        tell(
+            FindingReplied,
+            FindingState.REPLIED_FOLLOWING,
+            reply_id=uuid4(),
+            reply=BoardReply.FOLLOWS,
+            replied_on=START.date(),
+            reply_days=reply_days,
+            late=False,
+            on_behalf=False,
+        )
+        settled = {"settlement": Settlement.FOLLOWED, "settled_by": DESK}
+        tell(FindingSettled, FindingState.FOLLOWED, evidence=1, settle_days=90, **settled)
+        return self
 
     def parked(self, parked_id: UUID, service: str = "referral") -> "Story":
         return self._tell(
@@ -265,3 +396,63 @@ STORIES: dict[str, Callable[..., Story]] = {
     "given-back": given_back,
     "offered": offered_only,
 }
+
+
+def completed(sources: Sources | None = None) -> Story:
+    story = picked_up(sources).status(Status.COMPLETED, named=False, outcome=CompletedAs.HELPED)
+    return story.closed()
+
+
+def withdrawn(sources: Sources | None = None) -> Story:
+    story = offered_only(sources).withdrawn().status(Status.CANCELLED, actor=DESK)
+    return story.closed(ClosedBecause.WITHDRAWN, None)
+
+
+def opened_again(sources: Sources | None = None) -> Story:
+    return completed(sources).at_desk(DeskReason.NOT_HELPED)
+
+
+def silent_then_escalated(sources: Sources | None = None) -> Story:
+    story = offered_only(sources).reminded().reminded(number=2).escalated()
+    story.status(Status.FAILED, actor=DESK, business_status=BusinessStatus.TERM_EXPIRED)
+    return story.at_desk(DeskReason.TERM_EXPIRED)
+
+
+def conferred(sources: Sources | None = None) -> Story:
+    return picked_up(sources).consulted().warned().reminded()
+
+
+def taken_back(sources: Sources | None = None) -> Story:
+    story = picked_up(sources)
+    story.handoff, story.holder = 2, DESK
+    return story.status(Status.CANCELLED, actor=DESK).at_desk(DeskReason.TAKEN_BACK)
+
+
+def with_finding(sources: Sources | None = None) -> Story:
+    return picked_up(sources).found("wet_2027", 12)
+
+
+LOOP: dict[str, Callable[..., Story]] = {
+    "completed": completed,
+    "withdrawn": withdrawn,
+    "opened-again": opened_again,
+    "escalated": silent_then_escalated,
+    "conferred": conferred,
+    "taken-back": taken_back,
+    "with-finding": with_finding,
+}
+ALL = STORIES | LOOP
+
+
+def delivery(
+    sources: Sources, state: DeliveryState, organisation: str = "lkc", minutes: float = 0
+) -> Received:
+    event = DeliveryChanged(
+        organisation=organisation,
+        channel="webhook",
+        state=state,
+        waiting=3,
+        since=at(minutes),
+        at=at(minutes),
+    )
+    return sources.publish("referral", event, at(minutes))

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from contracts.intake import ContentDisclosed, ContentField
 from contracts.referral import Status
 from services.audit.domain import Standing, State
-from services.audit.rules import FACTS, blank, counts, due_at, merge, missing, standing
+from services.audit.merges import blank, merge
+from services.audit.rules import FACTS, counts, due_at, missing, standing
 from services.audit.verdicts import verdict
-from tests.unit.audit.builders import STORIES, Story, at, picked_up, seen
+from tests.unit.audit.builders import ALL, STORIES, Story, at, picked_up, seen
 
 
 def fold(story, events=None):
@@ -21,9 +22,9 @@ def fold(story, events=None):
     return picture
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", ALL)
 def test_every_order_of_a_case_gives_the_same_picture(name):
-    story = STORIES[name]()
+    story = ALL[name]()
     expected = fold(story)
     # All orders of up to six events; the longer stories are drawn from in the next test.
     for order in permutations(story.told[:6]):
@@ -31,9 +32,9 @@ def test_every_order_of_a_case_gives_the_same_picture(name):
 
 
 @settings(max_examples=300)
-@given(st.sampled_from(sorted(STORIES)), st.integers(0, 3), st.data())
+@given(st.sampled_from(sorted(ALL)), st.integers(0, 3), st.data())
 def test_any_order_with_parkings_gives_the_same_picture(name, parkings, data):
-    story = STORIES[name]()
+    story = ALL[name]()
     for _ in range(parkings):
         parked_id = uuid4()
         story.parked(parked_id)
@@ -53,10 +54,17 @@ def test_any_order_with_parkings_gives_the_same_picture(name, parkings, data):
         ("handed-on", State.PICKED_UP, "gcbo"),
         ("given-back", State.AT_DESK, "vangnet"),
         ("offered", State.WAITING, "vangnet"),
+        ("completed", State.CLOSED, "lkc"),
+        ("withdrawn", State.CLOSED, "vangnet"),
+        ("opened-again", State.AT_DESK, "vangnet"),
+        ("escalated", State.AT_DESK, "vangnet"),
+        ("conferred", State.PICKED_UP, "lkc"),
+        ("taken-back", State.AT_DESK, "vangnet"),
+        ("with-finding", State.PICKED_UP, "lkc"),
     ],
 )
 def test_state_of_each_story(name, state, holder):
-    picture = fold(STORIES[name]())
+    picture = fold(ALL[name]())
     assert verdict(picture, at(10)).state is state
     assert picture.holder == holder
 
@@ -78,11 +86,12 @@ def test_silence_beyond_the_term_is_a_return_but_no_receipt():
     assert (picture.returns, picture.referral_received_at) == (1, None)
 
 
-def test_case_taken_back_from_a_partner_waits_for_the_desk():
+def test_case_taken_back_from_a_partner_rests_at_the_desk_even_without_a_reason():
     story = picked_up()
     story.handoff, story.holder = 2, "vangnet"
-    judged = verdict(fold(story.status(Status.CANCELLED)), at(10))
-    assert (judged.state, judged.due_at) == (State.WAITING, at(60))
+    judged = verdict(fold(story.status(Status.CANCELLED, actor="vangnet")), at(10))
+    assert (judged.state, judged.due_at) == (State.AT_DESK, at(60))
+    assert "het meldpunt nam de zaak terug" in judged.explanation
 
 
 def test_received_is_not_picked_up():
@@ -101,8 +110,18 @@ def test_late_step_is_overdue_and_names_who_must_act(name):
     assert judged.explanation.startswith("Te laat sinds 02-11-2026 11:00.")
 
 
-def test_picked_up_case_is_never_overdue():
-    assert verdict(fold(picked_up()), at(100_000)).state is State.PICKED_UP
+def test_holder_that_lets_its_time_go_by_is_overdue_but_the_case_stays_picked_up():
+    picture = fold(picked_up())
+    assert verdict(picture, at(60)).state is State.PICKED_UP
+    judged = verdict(picture, at(61))
+    assert (judged.state, judged.actor, judged.action) == (State.HOLDER_OVERDUE, "lkc", "handle")
+    assert judged.explanation.startswith("Te laat sinds 02-11-2026 11:00. Opgepakt door lkc")
+    assert standing(picture) is Standing.PICKED_UP
+
+
+def test_holder_without_a_next_step_is_overdue_at_once():
+    story = STORIES["offered"]().status(Status.ACCEPTED, named=False)
+    assert verdict(fold(story), at(3.1)).state is State.HOLDER_OVERDUE
 
 
 def test_desk_case_without_next_step_is_overdue_at_once():
@@ -167,8 +186,8 @@ def test_event_that_the_picture_does_not_need_changes_only_counts():
     assert counts(after) == counts(before)
 
 
-@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.parametrize("name", ALL)
 def test_each_case_has_exactly_one_standing(name):
-    named = dict(zip(FACTS, counts(fold(STORIES[name]())), strict=True))
+    named = dict(zip(FACTS, counts(fold(ALL[name]())), strict=True))
     assert sum(named[item] for item in Standing) == named["cases"] == 1
     assert counts(None) == (0,) * len(FACTS)

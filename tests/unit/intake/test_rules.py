@@ -16,18 +16,24 @@ from contracts.referral import (
     Status,
 )
 from contracts.situation import Kind
-from services.intake.domain import CaseStanding, ReferralKnown, ReportFound, Stage
+from services.intake.domain import (
+    CLOSED_STAGES,
+    CaseStanding,
+    ReferralKnown,
+    ReportFound,
+    Stage,
+)
 from services.intake.rules import (
     Capability,
     Refusal,
     capability_refusal,
     referral_refusal,
     referral_stage,
-    status_words,
 )
+from services.intake.words import status_words
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-CASE, REFERRAL = UUID(int=1), UUID(int=2)
+CASE, REFERRAL, REPORT = UUID(int=1), UUID(int=2), UUID(int=3)
 STEP = NextStep(actor="lkc", action=NextAction.DECIDE, due_at=NOW)
 
 
@@ -64,11 +70,11 @@ def redecision() -> RedecisionRequested:
     [
         (offered(), Stage.OFFERED),
         (offered(signal=True), Stage.SIGNALLED),
-        (offered(holder="gcbo"), Stage.PICKED_UP),
+        (offered(holder="gcbo"), Stage.ONWARD),
         (changed(Status.REQUESTED), Stage.OFFERED),
         (changed(Status.RECEIVED), Stage.SEEN),
         (changed(Status.ACCEPTED, "lkc"), Stage.PICKED_UP),
-        (changed(Status.ON_HOLD, "lkc"), Stage.PICKED_UP),
+        (changed(Status.ON_HOLD, "lkc"), Stage.ON_HOLD),
         (changed(Status.REJECTED), Stage.SEARCHING),
         (changed(Status.REJECTED, step=None), Stage.SEARCHING),
         (changed(Status.REJECTED, "gcbo"), Stage.PICKED_UP),
@@ -92,7 +98,7 @@ def found(
     age: timedelta = timedelta(hours=1),
 ) -> ReportFound:
     then = NOW - age
-    return ReportFound(CASE, kind, then, then, standing or CaseStanding(), pending)
+    return ReportFound(CASE, kind, then, then, standing or CaseStanding(), pending, REPORT)
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -100,13 +106,13 @@ def test_every_stage_has_words_and_every_open_one_a_next_actor_and_time(stage: S
     words = status_words(found(CaseStanding(stage)), NOW)
     assert words.text.endswith(".")
     assert "{" not in words.text
-    assert words.stage is stage
-    if stage is Stage.FINISHED:
-        assert words.next_actor is None
-        assert words.next_by is None
+    assert words.standing.stage is stage
+    if stage in CLOSED_STAGES:
+        assert words.standing.next_actor is None
+        assert words.standing.next_by is None
     else:
-        assert words.next_actor == "vangnet"
-        assert words.next_by is not None
+        assert words.standing.next_actor == "vangnet"
+        assert words.standing.next_by is not None
         assert "De volgende stap is van het meldpunt, uiterlijk op" in words.text
 
 
@@ -131,15 +137,15 @@ def test_the_time_is_told_in_dutch_and_in_dutch_time() -> None:
     assert words.text.endswith(
         "De volgende stap is van de organisatie, uiterlijk op 2 juli 2026 om 00:30 uur."
     )
-    assert words.next_by == due
+    assert words.standing.next_by == due
 
 
 def test_forwarding_waits_while_an_event_as_old_is_pending() -> None:
     waiting = status_words(found(pending=NOW - timedelta(hours=2)), NOW)
     assert waiting.forwarding == "waiting"
     assert "wacht op een storing bij ons" in waiting.text
-    assert waiting.next_actor == "vangnet"
-    assert waiting.next_by is not None
+    assert waiting.standing.next_actor == "vangnet"
+    assert waiting.standing.next_by is not None
     assert status_words(found(pending=NOW - timedelta(minutes=1)), NOW).forwarding == "done"
     answered = found(CaseStanding(Stage.OFFERED), pending=NOW - timedelta(hours=2))
     assert status_words(answered, NOW).forwarding == "done"

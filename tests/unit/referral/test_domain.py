@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from contracts.referral import Status
-from services.referral import rules
 from services.referral.domain import HOLDING, OPEN, TRANSITIONS, IllegalTransition, diagram
+from services.referral.moves import moved
 from services.referral.partners import PartnersInvalid, load_partners
 from services.referral.settings import ReferralSettings
 from tests.unit.referral.builders import NOW, in_status
@@ -40,10 +40,10 @@ def test_a_status_holds_waits_or_has_ended():
 def test_code_refuses_what_is_not_in_the_table(source, target):
     _, referral = in_status(source)
     if target in TRANSITIONS[source]:
-        assert rules._moved(referral, target, NOW).status is target
+        assert moved(referral, target, NOW).status is target
     else:
         with pytest.raises(IllegalTransition):
-            rules._moved(referral, target, NOW)
+            moved(referral, target, NOW)
 
 
 def test_every_organisation_of_the_register_that_can_be_referred_to_is_a_partner():

@@ -1,12 +1,13 @@
+"""What a decision of routing and the first answers do to a case."""
+
 from dataclasses import replace
-from uuid import uuid4
 
 import pytest
 
+from contracts.intake import ContentField
 from contracts.referral import (
     DESK,
     Answer,
-    AnswerRefused,
     BusinessStatus,
     CaseAtDesk,
     DeclineReason,
@@ -20,67 +21,26 @@ from contracts.referral import (
     Status,
 )
 from contracts.routing import Mode
-from services.referral import announce, rules
-from services.referral.domain import OPEN, Channel, Verdict, WhoMustAct
+from services.referral import by_desk, holding, reporter, rules
+from services.referral.domain import HOLDING, OPEN, Channel, Verdict, WhoMustAct
 from tests.unit.referral.builders import (
     NOW,
     after,
-    answered,
+    again,
+    agrees,
     assigned,
     first,
+    go,
+    held,
     in_status,
+    live,
     offering,
+    onward,
+    said,
+    stands,
 )
 
 R, A, J = Answer.RECEIVED, Answer.ACCEPTED, Answer.REJECTED
-APPLIED, DUPLICATE, ILLEGAL = Verdict.APPLIED, Verdict.DUPLICATE, Verdict.ILLEGAL
-EXPIRED, WITHDRAWN = Verdict.EXPIRED, Verdict.WITHDRAWN
-TABLE = {
-    Status.REQUESTED: {R: APPLIED, A: APPLIED, J: APPLIED},
-    Status.RECEIVED: {R: DUPLICATE, A: APPLIED, J: APPLIED},
-    Status.ACCEPTED: {R: DUPLICATE, A: DUPLICATE, J: ILLEGAL},
-    Status.IN_PROGRESS: {R: DUPLICATE, A: DUPLICATE, J: ILLEGAL},
-    Status.ON_HOLD: {R: DUPLICATE, A: DUPLICATE, J: ILLEGAL},
-    Status.COMPLETED: {R: DUPLICATE, A: DUPLICATE, J: ILLEGAL},
-    Status.REJECTED: {R: DUPLICATE, A: ILLEGAL, J: DUPLICATE},
-    Status.FAILED: {R: EXPIRED, A: EXPIRED, J: EXPIRED},
-    Status.CANCELLED: {R: WITHDRAWN, A: WITHDRAWN, J: WITHDRAWN},
-    Status.ENTERED_IN_ERROR: {R: WITHDRAWN, A: WITHDRAWN, J: WITHDRAWN},
-}
-PAIRS = [(status, said, TABLE[status][said]) for status in Status for said in Answer]
-
-
-@pytest.mark.parametrize(("status", "said", "verdict"), PAIRS)
-def test_every_pair_of_status_and_answer(status, said, verdict):
-    case, referral = in_status(status)
-
-    outcome = rules.answer(case, referral, answered(referral, said), NOW)
-
-    assert outcome.verdict is verdict
-    if verdict is APPLIED:
-        assert outcome.referrals[0].status.value == said.value
-    else:
-        assert outcome.case == case
-        assert not outcome.referrals
-        assert not outcome.events
-
-
-@pytest.mark.parametrize(
-    ("status", "said"),
-    [(s, a) for s, a, v in PAIRS if v not in {APPLIED, DUPLICATE} and s not in
-     {Status.ACCEPTED, Status.IN_PROGRESS, Status.ON_HOLD}],
-)  # fmt: skip
-def test_a_late_answer_tells_when_another_holds_the_case(status, said):
-    case, referral = in_status(status, holder="bevoegd_gezag")
-    event = answered(referral, said)
-
-    outcome = rules.answer(case, referral, event, NOW)
-    refused = announce.refusal(event, outcome.verdict, case, referral, NOW)
-
-    assert outcome.verdict is Verdict.HELD_BY_OTHER
-    assert refused.problem == "held-by-other"
-    assert refused.status is status
-    assert refused.who_must_act == "partner"
 
 
 def test_an_offer_leaves_the_desk_holder_and_names_who_acts_when():
@@ -110,9 +70,7 @@ def test_an_offer_leaves_the_desk_holder_and_names_who_acts_when():
     ],
 )
 def test_what_goes_to_the_desk(mode, organisation, channel, reason, action):
-    event = assigned(organisation, mode=mode)
-
-    outcome = rules.assign(None, None, event, offering(channel), NOW)
+    outcome = first(mode, organisation, channel)
 
     [at_desk] = outcome.events
     assert isinstance(at_desk, CaseAtDesk)
@@ -122,6 +80,21 @@ def test_what_goes_to_the_desk(mode, organisation, channel, reason, action):
     assert not outcome.referrals
     assert not outcome.feed
     assert outcome.case.desk_reason is reason
+    assert outcome.case.timer_at == at_desk.next_step.due_at
+
+
+@pytest.mark.parametrize(
+    ("never", "loket"), [(("school",), None), (("school",), "x"), (("school/x",), "x")]
+)
+def test_whom_the_case_is_about_is_never_offered_it(never, loket):
+    outcome = first(never=never, loket=loket)
+
+    assert not outcome.referrals
+    assert outcome.case.desk_reason is DeskReason.NO_COMPETENT_PARTY
+
+
+def test_another_loket_than_the_one_that_it_is_about_may_get_it():
+    assert first(never=("school/x",), loket="y").referrals
 
 
 def test_a_signal_is_offered_but_the_reporter_is_asked():
@@ -138,22 +111,27 @@ def test_a_signal_is_offered_but_the_reporter_is_asked():
 
 
 def test_a_received_signal_leaves_the_next_step_with_the_desk_but_an_accept_is_proof():
-    start = first(Mode.SIGNAL, "inspectie")
-    case, referral = start.case, start.referrals[0]
+    start = stands(first(Mode.SIGNAL, "inspectie"))
 
-    received = rules.answer(case, referral, answered(referral, R), NOW)
-    accepted = rules.answer(received.case, received.referrals[0], answered(referral, A), NOW)
+    received = said(start, R)
+    accepted = said(stands(received, start), A)
 
-    assert received.case.next_step == case.next_step
+    assert received.case.next_step == start.case.next_step
     assert accepted.case.holder == "inspectie"
     assert accepted.case.desk_reason is None
 
 
-def test_a_signal_gives_way_to_a_newer_decision():
-    start = first(Mode.SIGNAL, "inspectie")
-    event = assigned("school", number=2, case_id=start.case.case_id)
+def test_a_declined_signal_goes_back_to_routing():
+    declined = said(stands(first(Mode.SIGNAL, "inspectie")), J)
 
-    outcome = rules.assign(start.case, start.referrals[0], event, offering(), NOW)
+    assert declined.case.next_step.action is NextAction.ASSIGN
+    assert declined.case.returned_by == ("inspectie",)
+
+
+def test_a_signal_gives_way_to_a_newer_decision():
+    start = stands(first(Mode.SIGNAL, "inspectie"))
+
+    outcome = rules.assign(start, again(start, "school"), offering(), NOW)
 
     cancelled, offered = outcome.referrals
     assert cancelled.status is Status.CANCELLED
@@ -161,12 +139,23 @@ def test_a_signal_gives_way_to_a_newer_decision():
     assert [type(e) for e in outcome.events] == [ReferralStatusChanged, ReferralOffered]
     assert [type(i.event) for i in outcome.feed] == [ReferralWithdrawn, ReferralOffer]
     assert [i.organisation for i in outcome.feed] == ["inspectie", "school"]
+    agrees(outcome)
+
+
+@pytest.mark.parametrize("mode", [Mode.REFER, Mode.SIGNAL])
+def test_what_has_no_channel_is_brought_by_the_desk_before_time_runs(mode):
+    outcome = first(mode, "inspectie", Channel.DESK)
+
+    assert outcome.case.next_step.actor == DESK
+    assert outcome.case.next_step.action is NextAction.HAND_OVER
+    assert outcome.referrals[0].due_at is None
+    assert outcome.case.timer_at is not None
+    assert not outcome.feed
+    agrees(outcome)
 
 
 def test_received_gives_the_term_to_decide():
-    case, referral = in_status(Status.REQUESTED)
-
-    outcome = rules.answer(case, referral, answered(referral, R), after(5))
+    outcome = said(stands(first()), R, after(5))
 
     assert outcome.case.holder == DESK
     assert outcome.case.next_step.action is NextAction.DECIDE
@@ -175,23 +164,23 @@ def test_received_gives_the_term_to_decide():
 
 
 def test_accept_changes_the_holder_once_and_implies_receipt():
-    case, referral = in_status(Status.REQUESTED)
+    start = stands(first())
 
-    outcome = rules.answer(case, referral, answered(referral, A), after(5))
+    outcome = said(start, A, after(5))
 
     [changed] = outcome.events
     assert (changed.holder, changed.handoff) == ("school", 1)
     assert changed.next_step.action is NextAction.HANDLE
     assert outcome.referrals[0].received_at == outcome.referrals[0].accepted_at == after(5)
-    again = rules.answer(outcome.case, outcome.referrals[0], answered(referral, A), after(6))
-    assert again.verdict is DUPLICATE
-    assert again.case.handoff == 1
+    repeated = said(stands(outcome, start), A, after(6))
+    assert repeated.verdict is Verdict.DUPLICATE
+    assert repeated.case.handoff == 1
 
 
 def test_first_decline_asks_routing_and_second_goes_to_the_desk():
-    case, referral = in_status(Status.REQUESTED)
+    start = stands(first())
 
-    declined = rules.answer(case, referral, answered(referral, J), NOW)
+    declined = said(start, J, suggested_organisation="bevoegd_gezag")
     changed, redecision = declined.events
     assert changed.business_status is BusinessStatus.RETURNED
     assert changed.reason is DeclineReason.CAPACITY
@@ -199,121 +188,139 @@ def test_first_decline_asks_routing_and_second_goes_to_the_desk():
     assert redecision.excluded == ("school",)
     assert redecision.decision_number == 2
     assert redecision.reason == "capacity"
+    assert redecision.proposed == "bevoegd_gezag"
+    assert not redecision.onward
     assert redecision.next_step.actor == DESK
     assert redecision.next_step.action is NextAction.ASSIGN
 
-    event = assigned("bevoegd_gezag", number=2, case_id=case.case_id)
-    again = rules.assign(declined.case, None, event, offering(), NOW)
-    second = rules.answer(again.case, again.referrals[0], answered(again.referrals[0], J), NOW)
-    assert again.referrals[0].attempt == 2
+    waiting = stands(declined, start)
+    offered = stands(rules.assign(waiting, again(waiting, "bevoegd_gezag"), offering(), NOW))
+    second = said(offered, J)
+    assert offered.request.attempt == 2
     assert [type(e) for e in second.events] == [ReferralStatusChanged, CaseAtDesk]
     assert second.case.desk_reason is DeskReason.SECOND_RETURN
     assert second.case.returned_by == ("school", "bevoegd_gezag")
-    late = rules.assign(
-        second.case, None, assigned(DESK, number=3, mode=Mode.DESK, case_id=case.case_id),
-        offering(None), NOW,
-    )  # fmt: skip
+    at_desk = stands(second, offered)
+    late = rules.assign(at_desk, again(at_desk, DESK, mode=Mode.DESK), offering(None), NOW)
     assert late.case.desk_reason is DeskReason.SECOND_RETURN
 
 
 def test_routing_cannot_send_a_case_in_a_circle():
-    case, referral = in_status(Status.REQUESTED)
-    declined = rules.answer(case, referral, answered(referral, J), NOW)
+    standing, _ = in_status(Status.REJECTED)
 
-    event = assigned("school", number=2, case_id=case.case_id)
-    outcome = rules.assign(declined.case, None, event, offering(), NOW)
+    outcome = rules.assign(standing, again(standing, "school"), offering(), NOW)
 
     assert not outcome.referrals
     assert outcome.case.desk_reason is DeskReason.NO_COMPETENT_PARTY
 
 
-@pytest.mark.parametrize(("status", "minutes"), [(Status.REQUESTED, 60), (Status.RECEIVED, 480)])
-def test_silence_expires_at_the_due_time_and_not_before(status, minutes):
-    case, referral = in_status(status)
+def test_a_decision_that_is_old_changes_nothing():
+    start = stands(first())
+    repeated = assigned(number=1, case_id=start.case.case_id)
 
-    assert rules.expire(case, referral, after(minutes - 1)).verdict is ILLEGAL
-    outcome = rules.expire(case, referral, after(minutes))
+    outcome = rules.assign(start, repeated, offering(), NOW)
 
-    changed, redecision = outcome.events
-    assert changed.status is Status.FAILED
-    assert changed.business_status is BusinessStatus.TERM_EXPIRED
-    assert redecision.reason == "term-expired"
-    assert isinstance(outcome.feed[0].event, ReferralWithdrawn)
-    failed = outcome.referrals[0]
-    assert rules.expire(outcome.case, failed, after(minutes)).verdict is ILLEGAL
-    late = rules.answer(outcome.case, failed, answered(referral, A), after(minutes))
-    assert late.verdict is EXPIRED
+    assert outcome.verdict is Verdict.OUTDATED
+    assert outcome.case == start.case
 
 
-def test_second_silence_goes_to_the_desk():
-    case, referral = in_status(Status.REQUESTED)
-    once = replace(case, returns=1, returned_by=("lkc",))
-
-    outcome = rules.expire(once, referral, after(60))
-
-    assert outcome.events[1].reason is DeskReason.TERM_EXPIRED
-
-
-@pytest.mark.parametrize("status", [s for s in Status if s not in OPEN])
-def test_only_an_open_referral_expires(status):
-    case, referral = in_status(status)
-    assert rules.expire(case, referral, after(100_000)).verdict is ILLEGAL
+TOO_LATE = {
+    "asked": (lambda: stands(first()), Verdict.BUSY),
+    "held": (held, Verdict.BUSY),
+    "asked onward": (onward, Verdict.BUSY),
+    "closed": (lambda: in_status(Status.COMPLETED)[0], Verdict.OUTDATED),
+    "withdrawn, to be judged": (
+        lambda: stands(reporter.withdrawn(stands(first(urgency="acuut")), NOW)),
+        Verdict.OUTDATED,
+    ),
+}
 
 
-def test_decisions_that_are_old_or_meet_an_open_request_change_nothing():
-    start = first()
-    case, referral = start.case, start.referrals[0]
-    again = assigned(number=1, case_id=case.case_id)
-    newer = assigned("lkc", number=2, case_id=case.case_id)
-    held, holding = in_status(Status.ACCEPTED)
+@pytest.mark.parametrize("name", TOO_LATE)
+def test_of_a_decision_that_comes_too_late_only_the_number_is_noted(name):
+    make, verdict = TOO_LATE[name]
+    standing = make()
+    event = again(standing, "bevoegd_gezag")
 
-    assert rules.assign(case, referral, again, offering(), NOW).verdict is Verdict.OUTDATED
-    assert rules.assign(case, referral, newer, offering(), NOW).verdict is Verdict.BUSY
-    assert rules.assign(held, holding, newer, offering(), NOW).verdict is Verdict.BUSY
+    outcome = rules.assign(standing, event, offering(), NOW)
+
+    assert outcome.verdict is verdict
+    assert outcome.case == replace(standing.case, decision_number=event.number)
+    assert not (outcome.referrals or outcome.events or outcome.feed)
 
 
-@pytest.mark.parametrize(
-    ("changes", "text", "verdict"),
-    [
-        ({"reason": None}, True, Verdict.REASON_MISSING),
-        ({"reason": "other"}, False, Verdict.TEXT_MISSING),
-        ({"reason": "other"}, True, APPLIED),
-        ({"attempt": 2}, True, Verdict.WRONG_ATTEMPT),
-    ],
-)
-def test_what_a_decline_must_hold(changes, text, verdict):
-    case, referral = in_status(Status.REQUESTED)
-    event = answered(referral, J, **changes)
-    assert rules.answer(case, referral, event, NOW, text_given=text).verdict is verdict
+def test_after_a_decision_that_came_too_late_routing_is_asked_with_a_fresh_number():
+    """The desk was quicker than routing; when its choice fails, routing must answer again."""
+    waiting, _ = in_status(Status.REJECTED)
+    chosen = stands(by_desk.assigned(waiting, "lkc", None, offering(), NOW), waiting)
+    late = rules.assign(chosen, again(chosen, "bevoegd_gezag"), offering(), NOW)
+
+    noted = replace(chosen, case=replace(late.case, returns=0))
+    [redecision] = [e for e in said(noted, J).events if isinstance(e, RedecisionRequested)]
+
+    assert redecision.decision_number == 3
 
 
 @pytest.mark.parametrize("status", list(Status))
 def test_the_meldpunt_takes_back_what_has_not_ended(status):
-    case, referral = in_status(status)
+    standing, referral = in_status(status)
 
-    outcome = rules.withdraw(case, referral, NOW)
+    outcome = rules.withdraw(standing, referral, NOW)
 
-    if referral.closed_at is None and status in OPEN | {
-        Status.ACCEPTED,
-        Status.IN_PROGRESS,
-        Status.ON_HOLD,
-    }:
+    if status in OPEN | HOLDING:
         assert outcome.referrals[0].status is Status.CANCELLED
         assert outcome.case.holder == DESK
         assert outcome.case.handoff == (0 if status in OPEN else 2)
         assert outcome.case.next_step.action is NextAction.ASSIGN
+        assert outcome.case.desk_reason is DeskReason.TAKEN_BACK
         assert isinstance(outcome.feed[0].event, ReferralWithdrawn)
+        agrees(outcome)
     else:
-        assert outcome.verdict is DUPLICATE
-        assert outcome.case == case
+        assert outcome.verdict is Verdict.DUPLICATE
+        assert outcome.case == standing.case
 
 
-def test_of_a_strange_referral_nothing_is_told():
-    _, referral = in_status(Status.ACCEPTED)
-    event = answered(referral, A, referral_id=uuid4())
+def test_what_the_reporter_has_hidden_stays_hidden_after_another_decision():
+    start = stands(first())
+    hidden = stands(reporter.identity_hidden(start, NOW), start)
+    declined = go(hidden, J)
 
-    refused = announce.refusal(event, Verdict.UNKNOWN_REFERRAL, None, None, NOW)
+    outcome = rules.assign(declined, again(declined, "lkc"), offering(), NOW)
 
-    assert isinstance(refused, AnswerRefused)
-    assert refused.status is Status.ENTERED_IN_ERROR
-    assert refused.problem == "unknown-referral"
+    assert outcome.case.content == (ContentField.NARRATIVE,)
+    assert outcome.feed[0].event.content == (ContentField.NARRATIVE,)
+
+
+def test_the_first_receipt_keeps_counting_whatever_a_later_decision_says():
+    declined, _ = in_status(Status.REJECTED)
+    event = again(declined, "lkc", received_at=after(500))
+
+    outcome = rules.assign(declined, event, offering(), after(501))
+
+    assert outcome.case.first_received_at == NOW
+    assert outcome.feed[0].event.first_received_at == NOW
+
+
+def test_a_decision_onward_for_a_holder_that_is_gone_makes_routing_decide_anew():
+    """The holder gave the case back meanwhile: both questions bore the same number."""
+    asked = go(held(), Answer.REFERRED_ONWARD)
+    waiting = go(asked, Answer.RETURNED)
+
+    outcome = rules.assign(waiting, again(waiting, "lkc", onward=True), offering(), NOW)
+
+    [redecision] = outcome.events
+    assert redecision.decision_number == 3
+    assert not redecision.onward
+    assert redecision.excluded == ("school",)
+    assert not outcome.referrals
+
+
+def test_a_refusal_onward_for_a_holder_that_is_gone_is_outdated():
+    waiting = go(go(held(), Answer.REFERRED_ONWARD), Answer.RETURNED)
+
+    assert holding.onward_refused(waiting, "unknown", NOW).verdict is Verdict.OUTDATED
+
+
+def test_the_live_referral_of_a_case_is_the_one_that_was_offered():
+    start = stands(first())
+    assert live(start).attempt == start.case.attempts == 1

@@ -1,0 +1,287 @@
+"""Referral's shell in memory: the same order of inbox, effect, outbox and offset as the chassis."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from contracts import topics
+from contracts.envelope import feed_source, service_source
+from contracts.event import Event
+from contracts.intake import (
+    IdentityHidden,
+    NotHelped,
+    QuestionAnswered,
+    QuestionAsked,
+    ReportWithdrawn,
+)
+from contracts.referral import ReferralAnswered
+from contracts.routing import CaseAssigned, OnwardRefused
+from deploy.simulate.broker import Partition, Record
+from deploy.simulate.core import Core, Shell, Subject
+from deploy.simulate.invariants import Judge
+from deploy.simulate.ledger import Outgoing
+from deploy.simulate.world import Applied, Book, Cause, World, told
+from services.referral import announce
+from services.referral.domain import Channel, Outcome, Referral, Standing, Verdict
+from services.referral.escalation import Reach
+from services.referral.rules import Offering
+
+BATCH_MAX = 4
+_SOURCE = service_source("referral")
+
+
+class Fate(StrEnum):
+    """When a process dies in a transaction, if it does."""
+
+    LIVES = "lives"
+    BEFORE_COMMIT = "dies before the commit"
+    AFTER_COMMIT = "dies after the commit"
+
+
+class Draft(Protocol):
+    """A transaction that is not committed."""
+
+    outgoing: list[Outgoing]
+    read: list[tuple[str, UUID]]
+
+
+class Service(Protocol):
+    """A consumer with a transaction per batch."""
+
+    name: str
+
+    def begin(self) -> Draft: ...
+
+    def receive(self, draft: Draft, record: Record) -> None: ...
+
+    def commit(self, draft: Draft) -> None: ...
+
+
+def deliver(
+    world: World, shell: Shell, judge: Judge, service: Service, partition: Partition, fate: Fate
+) -> None:
+    """One batch of one partition; a crash leaves nothing, or what will be read again."""
+    broker, reader = world.broker, service.name
+    handled: list[Record] = []
+    records = broker.unread(reader, partition, 1 + world.rng.randrange(BATCH_MAX))
+    reached = broker.offset(reader, partition) + len(records)
+    ledger, draft = world.ledgers[reader], service.begin()
+    world.say(f"{reader} reads {len(records)} of {partition.topic} and {fate.value}")
+    if not shell.offsets_last:
+        broker.commit(reader, partition, reached)
+    if fate is not Fate.BEFORE_COMMIT:
+        for record in records:
+            known = (record.source, record.event_id)
+            if shell.inbox and (known in ledger.inbox or known in draft.read):
+                continue
+            draft.read.append(known)
+            handled.append(record)
+            service.receive(draft, record)
+        service.commit(draft)
+        for record in handled:
+            judge.handled(reader, record)
+    if fate is Fate.LIVES and shell.offsets_last:
+        broker.commit(reader, partition, reached)
+    judge.passed(ledger, reader, records, broker.offset(reader, partition) >= reached)
+
+
+@dataclass(slots=True)
+class ReferralDraft:
+    """What a transaction of referral would change."""
+
+    book: Book
+    outgoing: list[Outgoing] = field(default_factory=list)
+    read: list[tuple[str, UUID]] = field(default_factory=list)
+    applied: list[Applied] = field(default_factory=list)
+
+
+class ReferralService:
+    """Calls the rules as handlers, API and deadlines do, and folds outcomes into the tables."""
+
+    name = "referral"
+
+    def __init__(self, world: World, subject: Subject, judge: Judge) -> None:
+        self._world = world
+        self._judge = judge
+        self.core: Core = subject.core
+        self.book = Book()
+
+    def begin(self) -> ReferralDraft:
+        """Open a transaction."""
+        return ReferralDraft(self.book.copy())
+
+    def commit(self, draft: Draft) -> None:
+        """Make a transaction true, and have every rule that was called in it judged."""
+        assert isinstance(draft, ReferralDraft)
+        self.book = draft.book
+        ids = [self._world.new_id() for _ in draft.outgoing]
+        self._world.ledgers[self.name].commit(draft.outgoing, ids, draft.read)
+        for applied in draft.applied:
+            self._judge.applied(applied)
+
+    def within(self, fate: Fate, work: Callable[[ReferralDraft], None]) -> None:
+        """One transaction of the API, the desk or the deadlines."""
+        if fate is Fate.BEFORE_COMMIT:
+            self._world.say(f"referral {fate.value}; nothing has happened")
+            return
+        draft = self.begin()
+        work(draft)
+        self.commit(draft)
+
+    def channel(self, organisation: str) -> Channel | None:
+        """How an organisation is reached; None when it is no partner, or is switched off."""
+        party = self._world.parties.get(organisation)
+        return party.channel if party is not None and party.on else None
+
+    def receive(self, draft: Draft, record: Record) -> None:
+        """One event of a batch."""
+        assert isinstance(draft, ReferralDraft)
+        event = record.event
+        match event:
+            case CaseAssigned():
+                self._assign(draft, event)
+            case ReferralAnswered():
+                self.submit(draft, topics.partner_of(record.topic) or "", event, on_feed=True)
+            case OnwardRefused():
+                standing = draft.book.standing(event.case_id)
+                assert standing is not None
+                outcome = self.core.onward_refused(standing, event.problem, self._world.now)
+                self._take(draft, "onward-refused", Cause.ROUTING, standing, None, event, outcome)
+            case (
+                ReportWithdrawn()
+                | QuestionAsked()
+                | QuestionAnswered()
+                | IdentityHidden()
+                | (NotHelped())
+            ):
+                self._of_reporter(draft, event)
+            case _:
+                pass
+
+    def _assign(self, draft: ReferralDraft, event: CaseAssigned) -> None:
+        standing = draft.book.standing(event.case_id)
+        offering = Offering(self.channel(event.organisation), self._world.new_id())
+        outcome = self.core.assign(standing, event, offering, self._world.now)
+        self._take(draft, "case-assigned", Cause.ROUTING, standing, None, event, outcome)
+        if standing is None:
+            early = [item for item in draft.book.early if item.case_id == event.case_id]  # type: ignore[attr-defined]
+            draft.book.early = tuple(item for item in draft.book.early if item not in early)
+            for item in early:
+                self._of_reporter(draft, item)
+
+    def _of_reporter(self, draft: ReferralDraft, event: Event) -> None:
+        standing = draft.book.standing(event.case_id)  # type: ignore[attr-defined]
+        if standing is None:
+            # The topic of intake may be ahead of that of routing.
+            draft.book.early = (*draft.book.early, event)
+            return
+        outcome = self._reported(standing, event, self._world.now)
+        self._take(draft, event.event_name, Cause.REPORTER, standing, None, event, outcome)
+
+    def _reported(self, standing: Standing, event: Event, now: datetime) -> Outcome:
+        match event:
+            case ReportWithdrawn():
+                return self.core.withdrawn(standing, now)
+            case QuestionAsked():
+                return self.core.asked(standing, event.referral_id, event.answer_by, now)
+            case QuestionAnswered():
+                return self.core.answered(standing, event.question_id, now)
+            case IdentityHidden():
+                return self.core.identity_hidden(standing, now)
+            case _:
+                return self.core.not_helped(standing, now)
+
+    def submit(
+        self,
+        draft: ReferralDraft,
+        organisation: str,
+        event: ReferralAnswered,
+        *,
+        on_feed: bool,
+        text_given: bool = False,
+    ) -> Verdict:
+        """A partner's answer; one without effect is told on the partner's own feed."""
+        book, now = draft.book, self._world.now
+        referral = book.referrals.get(event.referral_id)
+        standing = book.standing(event.case_id)
+        verdict = Verdict.UNKNOWN_REFERRAL
+        if referral is not None and standing is not None and referral.organisation == organisation:
+            content = (event.referral_id, event.answer, event.reason)
+            before = book.answers.get((organisation, event.answer_id))
+            if before is not None:
+                verdict = Verdict.DUPLICATE if before == content else Verdict.ANSWER_ID_REUSED
+            else:
+                outcome = self.core.answer(standing, referral, event, now, text_given=text_given)
+                verdict = outcome.verdict
+                what = f"{organisation} answers {event.answer.value}"
+                self._take(draft, what, Cause.PARTNER, standing, referral, event, outcome)
+        if verdict is Verdict.APPLIED:
+            book.answers[organisation, event.answer_id] = content
+        elif on_feed:
+            case = standing.case if standing is not None and referral is not None else None
+            refused = announce.refusal(event, verdict, case, referral, now)
+            topic, source = topics.partner_out(organisation), feed_source(organisation)
+            draft.outgoing.append(Outgoing(topic, event.case_id, source, refused))
+        return verdict
+
+    def desk(
+        self,
+        draft: ReferralDraft,
+        name: str,
+        standing: Standing,
+        outcome: Outcome,
+        referral: Referral | None = None,
+    ) -> None:
+        """Take over what somebody at the desk did."""
+        self._take(draft, f"the desk: {name}", Cause.DESK, standing, referral, None, outcome)
+
+    def expire(self, draft: ReferralDraft, referral_id: UUID) -> Verdict:
+        """The due time of an offer, whether it has come or not."""
+        referral = draft.book.referrals[referral_id]
+        standing = draft.book.standing(referral.case_id)
+        assert standing is not None
+        reach = Reach(self._fallback(referral.organisation), self._world.new_id())
+        outcome = self.core.expire(standing, referral, reach, self._world.now)
+        self._take(draft, "expire", Cause.TIME, standing, referral, None, outcome)
+        return outcome.verdict
+
+    def tick(self, draft: ReferralDraft, case_id: UUID) -> Verdict:
+        """The timer of a case, whether it has come or not."""
+        standing = draft.book.standing(case_id)
+        assert standing is not None
+        outcome = self.core.tick(standing, self._world.now)
+        self._take(draft, "tick", Cause.TIME, standing, None, None, outcome)
+        return outcome.verdict
+
+    def _fallback(self, organisation: str) -> Channel | None:
+        party = self._world.parties.get(organisation)
+        return party.fallback if party is not None else None
+
+    def _take(
+        self,
+        draft: ReferralDraft,
+        name: str,
+        cause: Cause,
+        before: Standing | None,
+        target: Referral | None,
+        event: Event | None,
+        outcome: Outcome,
+    ) -> None:
+        world, case = self._world, outcome.case
+        draft.applied.append(Applied(name, cause, before, target, event, outcome, world.now))
+        if outcome.verdict is Verdict.APPLIED:
+            draft.book.cases[case.case_id] = case
+            for item in outcome.referrals:
+                draft.book.referrals[item.referral_id] = item
+                world.name(item.referral_id, f"{world.named(case.case_id)}.{item.attempt}")
+            draft.outgoing += [
+                Outgoing(topics.REFERRAL, case.case_id, _SOURCE, item) for item in outcome.events
+            ]
+            for fed in outcome.feed:
+                topic, source = topics.partner_out(fed.organisation), feed_source(fed.organisation)
+                draft.outgoing.append(Outgoing(topic, case.case_id, source, fed.event))
+        about = world.named(target.referral_id if target is not None else case.case_id)
+        world.say(f"  {about}: {name} -> {outcome.verdict.value}; {told(case)}")

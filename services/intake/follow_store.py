@@ -1,0 +1,224 @@
+"""SQL of the follower: what intake knows of cases and referrals from the events of others.
+
+Every statement writes many rows and orders them, so that two instances wait for one another
+instead of deadlocking; an older event changes nothing. Every function works in the caller's
+transaction; none commits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from contracts.finding import FindingState
+from contracts.situation import Urgency
+from services.chassis.db import Connection
+from services.intake.domain import CaseStanding, ReferralKnown, TermEnds
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """A decision of routing; `number` counts the decisions of the case."""
+
+    case_id: UUID
+    number: int
+    standing: CaseStanding
+    urgency: Urgency
+
+
+# Referral speaks later and knows more: once it has, a decision no longer changes the standing.
+_UPSERT_DECISIONS = """
+INSERT INTO case_status (case_id, decision_number, stage, holder, urgency, updated_at)
+SELECT case_id, number, stage, holder, urgency, $6
+FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[])
+     AS t(case_id, number, stage, holder, urgency)
+ORDER BY case_id
+ON CONFLICT (case_id) DO UPDATE
+SET decision_number = excluded.decision_number, stage = excluded.stage, holder = excluded.holder,
+    urgency = excluded.urgency, updated_at = excluded.updated_at
+WHERE case_status.referral_sequence = 0
+      AND case_status.decision_number < excluded.decision_number
+"""
+
+
+async def put_decisions(connection: Connection, rows: Sequence[DecisionRow], now: datetime) -> None:
+    """Take over decisions, one per case; older ones than already known change nothing."""
+    await connection.execute(
+        _UPSERT_DECISIONS,
+        [row.case_id for row in rows],
+        [row.number for row in rows],
+        [row.standing.stage.value for row in rows],
+        [row.standing.holder for row in rows],
+        [row.urgency.value for row in rows],
+        now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRow:
+    """An event of referral on a case; `sequence` is the one of its source."""
+
+    case_id: UUID
+    handoff: int
+    sequence: int
+    standing: CaseStanding
+
+
+# Ordered by handoff and by the sequence of the source: clocks of two instances may differ.
+_UPSERT_STANDINGS = """
+INSERT INTO case_status (case_id, handoff, referral_sequence, stage, holder, next_actor, next_by,
+                         next_action, until, onward_to, outcome, updated_at)
+SELECT case_id, handoff, sequence, stage, holder, next_actor, next_by, next_action, until,
+       onward_to, outcome, $12
+FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[],
+            $7::timestamptz[], $8::text[], $9::timestamptz[], $10::text[], $11::text[])
+     AS t(case_id, handoff, sequence, stage, holder, next_actor, next_by, next_action, until,
+          onward_to, outcome)
+ORDER BY case_id
+ON CONFLICT (case_id) DO UPDATE
+SET handoff = excluded.handoff, referral_sequence = excluded.referral_sequence,
+    stage = excluded.stage, holder = excluded.holder, next_actor = excluded.next_actor,
+    next_by = excluded.next_by, next_action = excluded.next_action, until = excluded.until,
+    onward_to = excluded.onward_to, outcome = excluded.outcome, updated_at = excluded.updated_at
+WHERE (case_status.handoff, case_status.referral_sequence)
+      < (excluded.handoff, excluded.referral_sequence)
+"""
+
+
+async def put_standings(connection: Connection, rows: Sequence[StandingRow], now: datetime) -> None:
+    """Take over how cases stand, one row per case; an older event changes nothing."""
+    await connection.execute(
+        _UPSERT_STANDINGS,
+        [row.case_id for row in rows],
+        [row.handoff for row in rows],
+        [row.sequence for row in rows],
+        [row.standing.stage.value for row in rows],
+        [row.standing.holder for row in rows],
+        [row.standing.next_actor for row in rows],
+        [row.standing.next_by for row in rows],
+        [row.standing.next_action for row in rows],
+        [row.standing.until for row in rows],
+        [row.standing.onward_to for row in rows],
+        [row.standing.outcome for row in rows],
+        now,
+    )
+
+
+# Locked in one order, as the inserts are: an update alone would lock in any order.
+_UPDATE_STEPS = """
+WITH sent AS (
+    SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::text[], $5::timestamptz[],
+                         $6::text[])
+         AS t(case_id, handoff, sequence, next_actor, next_by, next_action)
+), locked AS (
+    SELECT s.case_id FROM case_status s JOIN sent USING (case_id) ORDER BY s.case_id FOR UPDATE OF s
+)
+UPDATE case_status s
+SET handoff = sent.handoff, referral_sequence = sent.sequence, next_actor = sent.next_actor,
+    next_by = sent.next_by, next_action = sent.next_action, updated_at = $7
+FROM sent JOIN locked USING (case_id)
+WHERE s.case_id = sent.case_id
+      AND (s.handoff, s.referral_sequence) < (sent.handoff, sent.sequence)
+"""
+
+
+async def put_steps(connection: Connection, rows: Sequence[StandingRow], now: datetime) -> None:
+    """Take over only who acts next, one row per case; the stage stays, and so does a newer step."""
+    await connection.execute(
+        _UPDATE_STEPS,
+        [row.case_id for row in rows],
+        [row.handoff for row in rows],
+        [row.sequence for row in rows],
+        [row.standing.next_actor for row in rows],
+        [row.standing.next_by for row in rows],
+        [row.standing.next_action for row in rows],
+        now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ReferralRow:
+    """The state of one referral or consultation after an event."""
+
+    referral_id: UUID
+    known: ReferralKnown
+    sequence: int
+
+
+_UPSERT_REFERRALS = """
+INSERT INTO referral (referral_id, case_id, organisation, attempt, status, sequence, consulted)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::integer[],
+                     $7::boolean[])
+     AS t(referral_id, case_id, organisation, attempt, status, sequence, consulted)
+ORDER BY referral_id
+ON CONFLICT (referral_id) DO UPDATE
+SET attempt = excluded.attempt, status = excluded.status, sequence = excluded.sequence
+WHERE referral.sequence < excluded.sequence
+"""
+
+
+async def put_referrals(connection: Connection, rows: Sequence[ReferralRow]) -> None:
+    """Take over the state of referrals, one row per referral."""
+    await connection.execute(
+        _UPSERT_REFERRALS,
+        [row.referral_id for row in rows],
+        [row.known.case_id for row in rows],
+        [row.known.organisation for row in rows],
+        [row.known.attempt for row in rows],
+        [row.known.status.value for row in rows],
+        [row.sequence for row in rows],
+        [row.known.consulted for row in rows],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TermRow:
+    """A warning of referral; `sequence` is the one of its source."""
+
+    case_id: UUID
+    ends: TermEnds
+    sequence: int
+
+
+_UPSERT_TERMS = """
+INSERT INTO term_warning (case_id, organisation, term, last_day, sequence)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::date[], $5::integer[])
+     AS t(case_id, organisation, term, last_day, sequence)
+ORDER BY case_id, organisation, term
+ON CONFLICT (case_id, organisation, term) DO UPDATE
+SET last_day = excluded.last_day, sequence = excluded.sequence
+WHERE term_warning.sequence < excluded.sequence
+"""
+
+
+async def put_terms(connection: Connection, rows: Sequence[TermRow]) -> None:
+    """Take over warnings, one per case, organisation and term; an older one changes nothing."""
+    await connection.execute(
+        _UPSERT_TERMS,
+        [row.case_id for row in rows],
+        [row.ends.organisation for row in rows],
+        [row.ends.term for row in rows],
+        [row.ends.last_day for row in rows],
+        [row.sequence for row in rows],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """How far the finding of a case is; `sequence` is the one of its source."""
+
+    case_id: UUID
+    state: FindingState
+    sequence: int
+
+
+async def put_findings(connection: Connection, rows: Sequence[FindingRow]) -> None:
+    """Take over where findings stand, one row per case; an older event changes nothing."""
+    await connection.execute(
+        "UPDATE case_status s SET finding = t.state, finding_sequence = t.sequence"
+        " FROM unnest($1::uuid[], $2::text[], $3::integer[]) AS t(case_id, state, sequence)"
+        " WHERE s.case_id = t.case_id AND s.finding_sequence < t.sequence",
+        [row.case_id for row in rows],
+        [row.state.value for row in rows],
+        [row.sequence for row in rows],
+    )

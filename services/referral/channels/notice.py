@@ -1,0 +1,105 @@
+"""The text of a notice by e-mail: that something waits, where and until when; never what.
+
+Pure. The words are Dutch at level B1. A notice holds no situation, no name and no reason.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from contracts.envelope import Envelope, EnvelopeInvalid, name_and_version
+from contracts.reference import case_reference
+
+_ZONE = ZoneInfo("Europe/Amsterdam")
+_DAYS = ("maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag")
+_MONTHS = (
+    "januari", "februari", "maart", "april", "mei", "juni",
+    "juli", "augustus", "september", "oktober", "november", "december",
+)  # fmt: skip
+
+_WORDS = {
+    "referral-offer": ("Er wacht een melding op u", "Er wacht een melding op u."),
+    "referral-withdrawn": (
+        "Een melding is niet meer bij u",
+        "Deze melding is niet meer bij u. U hoeft er niets meer mee te doen.",
+    ),
+    "referral-reminder": (
+        "Herinnering: een melding wacht op u",
+        "U moet nog iets doen voor deze melding. Wilt u dat vandaag bekijken?",
+    ),
+    "case-news": ("Er is nieuws over een melding", "Er is nieuws over een melding die u heeft."),
+    "consultation-request": (
+        "Een andere organisatie vraagt uw advies",
+        "Een andere organisatie vraagt uw advies over een melding.",
+    ),
+    "answer-refused": (
+        "Uw antwoord is niet verwerkt",
+        "Wij konden uw antwoord niet verwerken. Op de website ziet u waarom en wat u kunt doen.",
+    ),
+    "endpoint-test": (
+        "Proefbericht van het meldpunt",
+        "Dit is een proefbericht. U hoeft niets te doen.",
+    ),
+}
+_OTHER = ("Er is een bericht over een melding", "Er is een bericht voor u over een melding.")
+# The first field that the event has is the moment that the receiver must keep.
+_DUE = ("received_by", "due_at", "answer_by")
+_FOOTER = (
+    "In deze e-mail staat met opzet niets over de inhoud van de melding.\n"
+    "U kunt niet antwoorden op deze e-mail. Heeft u een vraag? Bel dan het meldpunt.\n"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Subject and text."""
+
+    subject: str
+    text: str
+
+
+def notice_of(event: Envelope, portal_url: str) -> Notice:
+    """The notice of one event of a partner's feed."""
+    try:
+        name, _ = name_and_version(event.type)
+    except EnvelopeInvalid:
+        name = ""
+    title, opening = _WORDS.get(name, _OTHER)
+    data: dict[str, Any] = orjson.loads(event.data)
+    parts = ["Beste collega,", opening]
+    if name != "endpoint-test":
+        reference = case_reference(UUID(event.subject))
+        title = f"{title} ({reference})"
+        due = None if data.get("signal") else _due(data)
+        parts += [f"Kenmerk: {reference}" + (f"\nUiterlijk: {due}" if due else "")]
+        parts += [_way(data, portal_url)]
+    return Notice(title, "\n\n".join([*parts, _FOOTER]))
+
+
+def dutch_moment(moment: datetime) -> str:
+    """A moment as people say it, in the time of Amsterdam."""
+    local = moment.astimezone(_ZONE)
+    day = f"{_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {local.year}"
+    return f"{day} om {local:%H.%M} uur"
+
+
+def _due(data: dict[str, Any]) -> str | None:
+    found = next((data[name] for name in _DUE if data.get(name)), None)
+    return None if found is None else dutch_moment(datetime.fromisoformat(found))
+
+
+def _way(data: dict[str, Any], portal_url: str) -> str:
+    if not portal_url:
+        return "Log in op de website van het meldpunt om de melding te bekijken."
+    base = portal_url.rstrip("/")
+    if "consultation_id" in data:
+        link = f"{base}/consultations/{UUID(data['consultation_id'])}"
+    elif "referral_id" in data:
+        link = f"{base}/referrals/{UUID(data['referral_id'])}"
+    else:
+        link = base
+    return f"Bekijk de melding op onze website. U moet daar inloggen.\n{link}"

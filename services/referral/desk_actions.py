@@ -1,0 +1,232 @@
+"""Routes of what people at the desk do: take back, assign, hand over, call, switch a party off."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Path, Request
+
+from contracts.referral import DESK
+from contracts.situation import OrganisationId
+from services.chassis.auth import Principal, Requires, Scope
+from services.chassis.problem import Problem
+from services.chassis.runtime import Runtime
+from services.referral import by_desk, records, reporter, rules, store
+from services.referral.by_desk import HandedOver
+from services.referral.desk import case_document
+from services.referral.domain import Outcome, Referral, Standing, Verdict
+from services.referral.effects import Effects, Publishing
+from services.referral.models import (
+    AssignmentGiven,
+    CaseView,
+    HandOverGiven,
+    SwitchedOff,
+)
+from services.referral.records import HandOver
+
+# One transaction moves at most so many cases; ask again until `moved` is 0.
+SWITCH_BATCH_MAX = 200
+
+_DESK = Annotated[Principal, Depends(Requires(Scope.DESK))]
+_OPERATOR = Annotated[Principal, Depends(Requires(Scope.DESK, Scope.OPERATOR))]
+_DETAILS = {
+    Verdict.NEVER: "The case is about this organisation, so it cannot get it. Choose another one.",
+    Verdict.BUSY: "Somebody holds the case or is asked for it. Take that referral back first.",
+    Verdict.OUTDATED: "The case is not in a state for this any more; look at it again.",
+}
+
+
+def router(publishing: Publishing) -> APIRouter:
+    """Routes with the scope `cases:desk`; an operator may switch an organisation on and off."""
+    routes = APIRouter(tags=["desk"])
+    _add_assignment(routes, publishing)
+    _add_referral_actions(routes, publishing)
+    _add_case_actions(routes, publishing)
+    _add_switches(routes, publishing)
+    return routes
+
+
+def _add_assignment(routes: APIRouter, publishing: Publishing) -> None:
+    @routes.post("/cases/{caseId}/assignments", operation_id="assignCase", status_code=201)
+    async def assign(
+        request: Request,
+        _: _DESK,
+        case_id: Annotated[UUID, Path(alias="caseId")],
+        body: AssignmentGiven,
+    ) -> CaseView:
+        """Ask an organisation by the judgement of the desk, whatever routing decided.
+
+        An organisation that is no partner is asked by phone or letter: `hand-over` comes next.
+        """
+
+        def change(effects: Effects, standing: Standing, now: datetime) -> Outcome:
+            offering = effects.offering(body.organisation)
+            if offering.channel is None:
+                raise Problem(409, "switched-off", "This organisation takes no cases now.")
+            return by_desk.assigned(standing, body.organisation, body.loket, offering, now)
+
+        return await _on_case(request, publishing, case_id, change)
+
+
+def _add_referral_actions(routes: APIRouter, publishing: Publishing) -> None:
+    @routes.post("/referrals/{referralId}/_withdraw", operation_id="withdrawReferral")
+    async def withdraw(
+        request: Request, _: _DESK, referral_id: Annotated[UUID, Path(alias="referralId")]
+    ) -> CaseView:
+        """Take a referral back; the desk holds the case then, and must assign it.
+
+        A referral that has ended already stays as it is.
+        """
+
+        def change(standing: Standing, referral: Referral, now: datetime) -> Outcome:
+            return rules.withdraw(standing, referral, now)
+
+        return await _on_referral(request, publishing, referral_id, change)
+
+    @routes.post(
+        "/referrals/{referralId}/hand-overs", operation_id="recordHandOver", status_code=201
+    )
+    async def hand_over(
+        request: Request,
+        principal: _DESK,
+        referral_id: Annotated[UUID, Path(alias="referralId")],
+        body: HandOverGiven,
+    ) -> CaseView:
+        """Write down that the desk brought the case by phone, letter or visit.
+
+        `accepted` only when the organisation said so itself; a letter proves no more than that
+        it was sent. A repeat with the same `handOverId` is harmless.
+        """
+        now = request.app.state.runtime.clock()
+        if body.handed_at > now:
+            raise Problem(400, "invalid-input", "`handedAt` lies ahead; send when it happened.")
+        item = HandOver(
+            hand_over_id=body.hand_over_id,
+            referral_id=referral_id,
+            how=body.how,
+            accepted=body.accepted,
+            handed_at=body.handed_at,
+            spoken_with=body.spoken_with,
+            recorded_by=principal.client,
+            recorded_at=now,
+        )
+
+        def change(standing: Standing, referral: Referral, now: datetime) -> Outcome:
+            return by_desk.handed_over(standing, referral, HandedOver(body.how, body.accepted), now)
+
+        return await _on_referral(request, publishing, referral_id, change, item)
+
+
+def _add_case_actions(routes: APIRouter, publishing: Publishing) -> None:
+    @routes.post("/cases/{caseId}/_enter-in-error", operation_id="enterCaseInError")
+    async def in_error(
+        request: Request, _: _DESK, case_id: Annotated[UUID, Path(alias="caseId")]
+    ) -> CaseView:
+        """There is no case at all, such as a test; everybody who was asked is told."""
+
+        def change(_: Effects, standing: Standing, now: datetime) -> Outcome:
+            return reporter.entered_in_error(standing, now)
+
+        return await _on_case(request, publishing, case_id, change)
+
+    @routes.post("/cases/{caseId}/_holder-called", operation_id="holderCalled")
+    async def called(
+        request: Request, _: _DESK, case_id: Annotated[UUID, Path(alias="caseId")]
+    ) -> CaseView:
+        """The desk spoke with a holder that kept silent, and it goes on with the case."""
+
+        def change(_: Effects, standing: Standing, now: datetime) -> Outcome:
+            return by_desk.called_holder(standing, now)
+
+        return await _on_case(request, publishing, case_id, change)
+
+
+def _add_switches(routes: APIRouter, publishing: Publishing) -> None:
+    @routes.post("/partners/{organisation}/_switch-off", operation_id="switchPartnerOff")
+    async def off(request: Request, _: _OPERATOR, organisation: OrganisationId) -> SwitchedOff:
+        """The organisation takes no cases any more; what it was asked or holds goes elsewhere.
+
+        At most 200 cases at once: ask again until `moved` is 0.
+        """
+        runtime: Runtime = request.app.state.runtime
+        now, moved = runtime.clock(), 0
+        async with runtime.database.transaction() as connection:
+            if organisation == DESK or not await records.switch(connection, organisation, False):
+                raise Problem(404, "partner-unknown", "There is no partner with this id.")
+            live = await records.live_cases_of(connection, organisation, SWITCH_BATCH_MAX)
+            cases = await store.lock_cases(connection, live)
+            referrals = await store.live_referrals(connection, cases)
+            known = await store.partners(connection)
+            effects = Effects(publishing, known, cases, referrals)
+            for case_id in cases:
+                standing = effects.standing(case_id)
+                assert standing is not None
+                outcome = by_desk.switched_off(standing, organisation, now)
+                moved += outcome.verdict is Verdict.APPLIED
+                effects.add(outcome, None)
+            await effects.write(connection, now)
+        return SwitchedOff(organisation=organisation, moved=moved)
+
+    @routes.post("/partners/{organisation}/_switch-on", operation_id="switchPartnerOn")
+    async def on(request: Request, _: _OPERATOR, organisation: OrganisationId) -> SwitchedOff:
+        """The organisation takes cases again."""
+        runtime: Runtime = request.app.state.runtime
+        async with runtime.database.transaction() as connection:
+            if not await records.switch(connection, organisation, True):
+                raise Problem(404, "partner-unknown", "There is no partner with this id.")
+        return SwitchedOff(organisation=organisation, moved=0)
+
+
+async def _on_case(
+    request: Request,
+    publishing: Publishing,
+    case_id: UUID,
+    change: Callable[[Effects, Standing, datetime], Outcome],
+) -> CaseView:
+    """Apply a rule to a case under its lock; gives the case as it is then."""
+    runtime: Runtime = request.app.state.runtime
+    now = runtime.clock()
+    async with runtime.database.transaction() as connection:
+        cases = await store.lock_cases(connection, [case_id])
+        live = await store.live_referrals(connection, cases)
+        effects = Effects(publishing, await store.partners(connection), cases, live)
+        standing = effects.standing(case_id)
+        if standing is None:
+            raise Problem(404, "case-unknown", "There is no case with this id.")
+        _take(effects, change(effects, standing, now))
+        await effects.write(connection, now)
+    return await case_document(runtime, case_id, now)
+
+
+async def _on_referral(
+    request: Request,
+    publishing: Publishing,
+    referral_id: UUID,
+    change: Callable[[Standing, Referral, datetime], Outcome],
+    record: HandOver | None = None,
+) -> CaseView:
+    """Apply a rule to a referral under its case's lock, and keep what was written down."""
+    runtime: Runtime = request.app.state.runtime
+    now = runtime.clock()
+    async with runtime.database.transaction() as connection:
+        cases, referrals = await store.lock_cases_of(connection, [referral_id])
+        referral = referrals.get(referral_id)
+        if referral is None:
+            raise Problem(404, "referral-unknown", "There is no referral with this id.")
+        if record is None or await records.save_hand_over(connection, record):
+            known = await store.partners(connection)
+            effects = Effects(publishing, known, cases, referrals.values())
+            standing = effects.standing(referral.case_id)
+            assert standing is not None
+            _take(effects, change(standing, referral, now))
+            await effects.write(connection, now)
+    return await case_document(runtime, referral.case_id, now)
+
+
+def _take(effects: Effects, outcome: Outcome) -> None:
+    """Take an outcome over; raises Problem for one that people have to know of."""
+    detail = _DETAILS.get(outcome.verdict)
+    if detail is not None:
+        raise Problem(409, outcome.verdict.value, detail, extra={"whoMustAct": "meldpunt"})
+    effects.add(outcome, None)

@@ -1,0 +1,85 @@
+"""Warnings before a legal term lapses: to the holder, and through intake to the reporter. Pure."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from contracts.referral import CaseNews, News, TermWarned
+from contracts.routing import CaseAssigned
+from services.referral.domain import FeedItem, LegalTerm, Outcome, Standing, Verdict
+
+ZONE = ZoneInfo("Europe/Amsterdam")
+WARN_DAYS_BEFORE = (14, 3)
+_MORNING = time(9)
+
+
+def warn_moments(last_day: date) -> tuple[datetime, ...]:
+    """When is warned of a term: two weeks and three days before, at nine in the morning."""
+    return tuple(
+        datetime.combine(last_day - timedelta(days=days), _MORNING, ZONE).astimezone(UTC)
+        for days in WARN_DAYS_BEFORE
+    )
+
+
+def next_warning(last_day: date, warned: int, now: datetime) -> datetime | None:
+    """The next moment to warn; when moments were missed, one warning at once stands for them.
+
+    None when all were given, or when the term is over.
+    """
+    moments = warn_moments(last_day)
+    left = moments[warned:]
+    if not left or now.astimezone(ZONE).date() > last_day:
+        return None
+    ahead = [moment for moment in left if moment > now]
+    missed = len(ahead) < len(left)
+    return now if missed else ahead[0]
+
+
+def terms_of(event: CaseAssigned, now: datetime) -> list[LegalTerm]:
+    """The terms of a decision of which a last day is known."""
+    return [
+        LegalTerm(
+            case_id=event.case_id,
+            term=term.term,
+            organisation=term.organisation,
+            last_day=term.last_day,
+            warn_at=next_warning(term.last_day, 0, now),
+        )
+        for term in event.terms
+        if term.last_day is not None
+    ]
+
+
+def warn(standing: Standing, term: LegalTerm, now: datetime) -> Outcome:
+    """Warn of a term, unless the case is closed or the term is over."""
+    case = standing.case
+    if not case.open or now.astimezone(ZONE).date() > term.last_day:
+        return Outcome(Verdict.OUTDATED, case)
+    event = TermWarned(
+        case_id=case.case_id,
+        holder=case.holder,
+        handoff=case.handoff,
+        next_step=case.next_step,
+        at=now,
+        term=term.term,
+        organisation=term.organisation,
+        last_day=term.last_day,
+    )
+    held = standing.holding
+    told: tuple[FeedItem, ...] = ()
+    if held is not None:
+        news = CaseNews(
+            referral_id=held.referral_id,
+            case_id=case.case_id,
+            organisation=held.organisation,
+            news=News.TERM_ENDS,
+            term=term.term,
+            last_day=term.last_day,
+            at=now,
+        )
+        told = (FeedItem(held.organisation, news),)
+    return Outcome(Verdict.APPLIED, case, events=(event,), feed=told)
+
+
+def after_warning(term: LegalTerm, now: datetime) -> datetime | None:
+    """When to warn next, after the warning that is given now; missed ones are not made up."""
+    return next((moment for moment in warn_moments(term.last_day) if moment > now), None)

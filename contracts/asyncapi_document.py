@@ -35,11 +35,13 @@ def asyncapi_document() -> Document:
         "asyncapi": "3.0.0",
         "info": _info(),
         "defaultContentType": CONTENT_TYPE,
+        "servers": _servers(),
         "channels": {_TEXTS[name][0]: _channel(specs[name]) for name in addresses},
         "operations": dict(_operation(name) for name in addresses),
         "components": {
             "messages": {model.__name__: _message(model) for model in MODELS},
             "schemas": {"CloudEventHeaders": _headers(), **_payloads()},
+            "securitySchemes": _security_schemes(),
         },
     }
 
@@ -67,6 +69,51 @@ def _info() -> Document:
     }
 
 
+def _servers() -> Document:
+    def server(host: str, scheme: str, description: str) -> Document:
+        return {
+            "host": host,
+            "protocol": "kafka-secure",
+            "description": description,
+            "security": [{"$ref": f"#/components/securitySchemes/{scheme}"}],
+        }
+
+    return {
+        "partners": server(
+            "kafka.meldpunt.example:9094",
+            "partnerCertificate",
+            "For partners: TLS, and a certificate that says who the partner is.",
+        ),
+        "services": server(
+            "kafka.meldpunt.internal:9093",
+            "servicePassword",
+            "For the four services only; no partner can reach it.",
+        ),
+    }
+
+
+def _security_schemes() -> Document:
+    rights = "; ".join(
+        f"{right.operation.value} on {right.resource.value} `{right.name}"
+        f"{'*' if right.prefixed else ''}`"
+        for right in topics.partner_acls("{organisation}")
+    )
+    return {
+        "partnerCertificate": {
+            "type": "X509",
+            "description": (
+                "A client certificate of which the CN is"
+                f" `{topics.partner_name('{organisation}')}`."
+                f" Its rights: {rights}. The broker refuses all else."
+            ),
+        },
+        "servicePassword": {
+            "type": "scramSha512",
+            "description": "A user of one service.",
+        },
+    }
+
+
 def _tags() -> Mapping[str, str]:
     return {
         "core": "Topics that the four services share; partners do not read them.",
@@ -78,6 +125,10 @@ def _tag_of(address: str) -> list[Document]:
     return [{"name": "partner" if "{" in address else "core"}]
 
 
+def _servers_of(address: str) -> tuple[str, ...]:
+    return ("partners", "services") if "{" in address else ("services",)
+
+
 def _models_on(address: str) -> list[type[Event]]:
     return [item.model for item in PUBLICATIONS if item.topic == address]
 
@@ -86,6 +137,7 @@ def _channel(spec: topics.TopicSpec) -> Document:
     channel: Document = {
         "address": spec.name,
         "description": _TEXTS[spec.name][1],
+        "servers": [{"$ref": f"#/servers/{name}"} for name in _servers_of(spec.name)],
         "messages": {
             model.__name__: {"$ref": f"#/components/messages/{model.__name__}"}
             for model in _models_on(spec.name)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from contracts import audit, intake, operations, referral, routing, topics
+from contracts import audit, finding, intake, operations, referral, routing, topics
 from contracts.event import Event
 
 PARTNER = "partner"
@@ -37,7 +37,7 @@ class Publication:
 _OWN_EVENTS = {
     topics.INTAKE: intake.EVENTS,
     topics.ROUTING: routing.EVENTS,
-    topics.REFERRAL: referral.EVENTS,
+    topics.REFERRAL: (*referral.EVENTS, *finding.EVENTS),
     topics.AUDIT: audit.EVENTS,
 }
 
@@ -47,7 +47,7 @@ def _publications() -> Iterator[Publication]:
         # Every service tells of its own work on its own topic.
         for model in (*_OWN_EVENTS[spec.name], *operations.EVENTS):
             yield Publication(spec.publisher, spec.name, model)
-    for model in referral.FEED_EVENTS:
+    for model in (*referral.FEED_EVENTS, *finding.FEED_EVENTS):
         yield Publication("referral", PARTNER_OUT, model)
     for model in referral.PARTNER_EVENTS:
         yield Publication(PARTNER, PARTNER_IN, model)

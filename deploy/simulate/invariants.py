@@ -4,6 +4,7 @@ It keeps its own past and its own table of transitions, and asks the core for no
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from contracts.intake import ReportReceived
@@ -40,7 +41,6 @@ class Judge:
         self._past: dict[UUID, Past] = {}
         self._proofs: Proofs = set()
         self._effects: set[tuple[str, str, UUID]] = set()
-        self._published: dict[str, int] = {}
 
     def reported(self, event: ReportReceived) -> None:
         """A report got its receipt."""
@@ -91,7 +91,9 @@ class Judge:
         outcome, before = applied.outcome, applied.before
         if outcome.verdict is not Verdict.APPLIED:
             quiet = not (outcome.referrals or outcome.events or outcome.feed)
-            same = before is None or outcome.case == before.case
+            # The number of a decision is noted even so: routing has used it up.
+            number = outcome.case.decision_number
+            same = before is None or outcome.case == replace(before.case, decision_number=number)
             require(quiet and same, "P1", f"{outcome.verdict.value}, but something changed")
             return
         past = self._past[outcome.case.case_id]

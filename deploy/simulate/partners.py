@@ -31,6 +31,7 @@ _HOLDS = (
     Answer.REFERRED_ONWARD,
     Answer.REFERRED_ONWARD,
     Answer.REFERRED_ONWARD,
+    Answer.IN_PROGRESS,
     Answer.ENTERED_IN_ERROR,
 )
 _TARGETS = (*ORGANISATIONS, "nergens", "vangnet")
@@ -88,8 +89,14 @@ class Partners:
         able = [name for name, offers in self._offers.items() if offers]
         if not able:
             return
+        if rng.random() < 0.6:
+            # Work comes from what is asked or held, more than from what is over.
+            live = [item for item in self._service.book.referrals.values() if not item.closed_at]
+            able = [x for x in able if any(item.organisation == x for item in live)] or able
         name = rng.choice(able)
-        offer = rng.choice(list(self._offers[name].values()))
+        known = list(self._offers[name].values())
+        # Mostly the latest, sometimes one that is long over.
+        offer = known[-1] if rng.random() < 0.7 else rng.choice(known)
         holds = offer.said not in {None, Answer.RECEIVED}
         if holds and rng.random() < 0.15:
             self._intake.ask(name, offer.case_id, offer.referral_id)

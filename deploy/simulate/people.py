@@ -17,7 +17,7 @@ from contracts.intake import (
     ReportReceived,
     ReportWithdrawn,
 )
-from contracts.referral import HandOverBy
+from contracts.referral import DESK, HandOverBy, NextAction
 from contracts.situation import Accused, Kind, Reporter, Sector, Situation, Subject
 from deploy.simulate.invariants import Judge
 from deploy.simulate.ledger import Outgoing
@@ -45,6 +45,7 @@ class Intake:
     def __init__(self, world: World, judge: Judge) -> None:
         self._world = world
         self._judge = judge
+        self._withdrawing = world.chance(0.4)
         self.reports: list[ReportReceived] = []
         self.questions: list[QuestionAsked] = []
 
@@ -72,13 +73,13 @@ class Intake:
         report, now = rng.choice(self.reports), world.now
         case_id, report_id = report.case_id, report.report_id
         draw = rng.random()
-        if draw < 0.4 and self.questions:
+        if draw < 0.5 and self.questions:
             asked = self.questions.pop(rng.randrange(len(self.questions)))
             answered = QuestionAnswered(
                 question_id=asked.question_id, case_id=asked.case_id, answered_at=now
             )
             self._publish(asked.case_id, answered, "the reporter answers a question")
-        elif draw < 0.6:
+        elif draw < 0.6 and self._withdrawing:
             withdrawn = ReportWithdrawn(report_id=report_id, case_id=case_id, withdrawn_at=now)
             self._publish(case_id, withdrawn, "the reporter withdraws")
         elif draw < 0.8:
@@ -126,12 +127,23 @@ class Desk:
             self._error,
         )
 
+        self._asked = {
+            NextAction.HAND_OVER: self._hand_over,
+            NextAction.CALL_HOLDER: self._call,
+            NextAction.FIND_PARTY: self._assign,
+            NextAction.ASSIGN: self._assign,
+        }
+
     def act(self, fate: Fate) -> None:
         """Somebody does one thing with one case."""
         if not self._service.book.cases:
             return
         case_id = self._world.rng.choice(list(self._service.book.cases))
         action = self._world.rng.choice(self._actions)
+        calls = self._service.book.cases[case_id].next_step
+        if calls is not None and calls.actor == DESK and self._world.chance(0.5):
+            # People mostly do what is asked of them.
+            action = self._asked.get(calls.action, action)
         self._service.within(fate, lambda draft: action(draft, case_id))
 
     def _assign(self, draft: ReferralDraft, case_id: UUID) -> None:

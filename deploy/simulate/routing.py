@@ -8,7 +8,7 @@ from contracts.envelope import service_source
 from contracts.intake import ReportReceived
 from contracts.referral import DESK, RedecisionRequested
 from contracts.routing import CaseAssigned, HandlingLimits, Mode, OnwardRefused, ProposalProblem
-from contracts.school_holidays import SchoolRegion
+from contracts.calendar import SchoolRegion
 from contracts.situation import Urgency
 from deploy.simulate.broker import Record
 from deploy.simulate.ledger import Outgoing

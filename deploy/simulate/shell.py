@@ -146,10 +146,7 @@ class ReferralService:
             case ReferralAnswered():
                 self.submit(draft, topics.partner_of(record.topic) or "", event, on_feed=True)
             case OnwardRefused():
-                standing = draft.book.standing(event.case_id)
-                assert standing is not None
-                outcome = self.core.onward_refused(standing, event.problem, self._world.now)
-                self._take(draft, "onward-refused", Cause.ROUTING, standing, None, event, outcome)
+                self._refused(draft, event)
             case (
                 ReportWithdrawn()
                 | QuestionAsked()
@@ -171,6 +168,12 @@ class ReferralService:
             draft.book.early = tuple(item for item in draft.book.early if item not in early)
             for item in early:
                 self._of_reporter(draft, item)
+
+    def _refused(self, draft: ReferralDraft, event: OnwardRefused) -> None:
+        standing = draft.book.standing(event.case_id)
+        if standing is not None and event.asked_number == standing.case.decision_number + 1:
+            outcome = self.core.onward_refused(standing, event.problem, self._world.now)
+            self._take(draft, "onward-refused", Cause.ROUTING, standing, None, event, outcome)
 
     def _of_reporter(self, draft: ReferralDraft, event: Event) -> None:
         standing = draft.book.standing(event.case_id)  # type: ignore[attr-defined]
@@ -272,8 +275,10 @@ class ReferralService:
     ) -> None:
         world, case = self._world, outcome.case
         draft.applied.append(Applied(name, cause, before, target, event, outcome, world.now))
-        if outcome.verdict is Verdict.APPLIED:
+        if before is None or outcome.case != before.case:
+            # Also what has no effect may be noted, such as the number of a late decision.
             draft.book.cases[case.case_id] = case
+        if outcome.verdict is Verdict.APPLIED:
             for item in outcome.referrals:
                 draft.book.referrals[item.referral_id] = item
                 world.name(item.referral_id, f"{world.named(case.case_id)}.{item.attempt}")

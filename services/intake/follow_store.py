@@ -25,6 +25,11 @@ class DecisionRow:
     standing: CaseStanding
     urgency: Urgency
 
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Grows with what happens to the same thing."""
+        return (self.number,)
+
 
 # Referral speaks later and knows more: once it has, a decision no longer changes the standing.
 _UPSERT_DECISIONS = """
@@ -62,6 +67,11 @@ class StandingRow:
     handoff: int
     sequence: int
     standing: CaseStanding
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Grows with what happens to the same thing."""
+        return (self.handoff, self.sequence)
 
 
 # Ordered by handoff and by the sequence of the source: clocks of two instances may differ.
@@ -144,6 +154,11 @@ class ReferralRow:
     known: ReferralKnown
     sequence: int
 
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Grows with what happens to the same thing."""
+        return (self.sequence,)
+
 
 _UPSERT_REFERRALS = """
 INSERT INTO referral (referral_id, case_id, organisation, attempt, status, sequence, consulted)
@@ -179,6 +194,11 @@ class TermRow:
     ends: TermEnds
     sequence: int
 
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Grows with what happens to the same thing."""
+        return (self.sequence,)
+
 
 _UPSERT_TERMS = """
 INSERT INTO term_warning (case_id, organisation, term, last_day, sequence)
@@ -210,6 +230,11 @@ class FindingRow:
     case_id: UUID
     state: FindingState
     sequence: int
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Grows with what happens to the same thing."""
+        return (self.sequence,)
 
 
 async def put_findings(connection: Connection, rows: Sequence[FindingRow]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Protocol, TypeVar
 from uuid import UUID
 
 from contracts.event import Catalogue, Event
@@ -49,6 +49,18 @@ class DecisionSeen(Event):
     mode: Mode
     urgency: Urgency
 
+
+class Ordered(Protocol):
+    """A row that knows whether it is newer than another one of its key."""
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Grows with what happens."""
+        ...
+
+
+K = TypeVar("K")
+R = TypeVar("R", bound=Ordered)
 
 CATALOGUE = Catalogue(
     DecisionSeen,
@@ -113,33 +125,42 @@ class _News:
     def take(self, event: Event, sequence: int) -> None:
         match event:
             case DecisionSeen():
-                self.decisions[event.case_id] = _decision(event)
+                _keep(self.decisions, event.case_id, _decision(event))
             case ReferralOffered() | ReferralStatusChanged():
-                self._stand(event, sequence)
-                self.referrals[event.referral_id] = _referral(event, sequence)
+                _keep(self.standings, event.case_id, _standing(event, sequence))
+                _keep(self.referrals, event.referral_id, _referral(event, sequence))
             case CaseAtDesk() | RedecisionRequested() | CaseClosed():
-                self._stand(event, sequence)
+                _keep(self.standings, event.case_id, _standing(event, sequence))
             case ReferralEscalated():
                 # The stage is told by other events; this one may have set another next step.
                 standing = with_step(CaseStanding(holder=event.holder), event.next_step)
                 row = StandingRow(event.case_id, event.handoff, sequence, standing)
-                self.steps[event.case_id] = row
+                _keep(self.steps, event.case_id, row)
+            case _:
+                self._take_seldom(event, sequence)
+
+    def _take_seldom(self, event: Event, sequence: int) -> None:
+        match event:
             case ConsultationAsked() | ConsultationAnswered():
-                self.referrals[event.consultation_id] = _consultation(event, sequence)
+                _keep(self.referrals, event.consultation_id, _consultation(event, sequence))
             case TermWarned():
                 ends = TermEnds(event.term, event.organisation, event.last_day)
                 key = (event.case_id, event.organisation, event.term)
-                self.terms[key] = TermRow(event.case_id, ends, sequence)
+                _keep(self.terms, key, TermRow(event.case_id, ends, sequence))
             case FindingIssued() | FindingReplied() | FindingEscalated() | FindingSettled():
-                self.findings[event.case_id] = FindingRow(event.case_id, event.state, sequence)
+                row = FindingRow(event.case_id, event.state, sequence)
+                _keep(self.findings, event.case_id, row)
 
-    def _stand(self, event: CaseEvent, sequence: int) -> None:
-        known = self.standings.get(event.case_id)
-        # A redriven event can come after one that followed it; within a batch too it moves nothing
-        # back.
-        if known is None or (known.handoff, known.sequence) < (event.handoff, sequence):
-            row = StandingRow(event.case_id, event.handoff, sequence, referral_standing(event))
-            self.standings[event.case_id] = row
+
+def _keep(rows: dict[K, R], key: K, row: R) -> None:
+    """Of two events of a batch the later one: what was redriven may come after what follows it."""
+    known = rows.get(key)
+    if known is None or known.order < row.order:
+        rows[key] = row
+
+
+def _standing(event: CaseEvent, sequence: int) -> StandingRow:
+    return StandingRow(event.case_id, event.handoff, sequence, referral_standing(event))
 
 
 def _decision(event: DecisionSeen) -> DecisionRow:

@@ -1,6 +1,6 @@
 """One full example of every event, and how an event becomes a record."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID, uuid4
 
 from contracts import envelope, intake, operations, referral, routing
@@ -19,7 +19,9 @@ from contracts.situation import (
 )
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123000, tzinfo=UTC)
-CASE, REPORT, REFERRAL, DECISION = (UUID(int=(4 << 76) | (8 << 60) | n) for n in range(1, 5))
+CASE, REPORT, REFERRAL, DECISION, QUESTION = (
+    UUID(int=(4 << 76) | (8 << 60) | n) for n in range(1, 6)
+)
 ORGANISATION = "veilig_thuis"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -50,7 +52,20 @@ EXAMPLES: tuple[Event, ...] = (
         received_at=NOW,
         content=tuple(intake.ContentField),
         commitment="ab" * 32,
+        known_dates=(intake.KnownDate(starts="decision", day=date(2026, 11, 2)),),
     ),
+    intake.ReportWithdrawn(report_id=REPORT, case_id=CASE, withdrawn_at=NOW),
+    intake.QuestionAsked(
+        question_id=QUESTION,
+        case_id=CASE,
+        referral_id=REFERRAL,
+        organisation=ORGANISATION,
+        answer_by=NOW + timedelta(days=14),
+        asked_at=NOW,
+    ),
+    intake.QuestionAnswered(question_id=QUESTION, case_id=CASE, answered_at=NOW),
+    intake.IdentityHidden(report_id=REPORT, case_id=CASE, hidden_at=NOW),
+    intake.NotHelped(report_id=REPORT, case_id=CASE, at=NOW),
     intake.ContentDisclosed(
         case_id=CASE, **_ATTEMPT, fields=(intake.ContentField.NARRATIVE,), disclosed_at=NOW
     ),

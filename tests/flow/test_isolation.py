@@ -27,7 +27,12 @@ MATRIX: dict[str, dict[str, str]] = {
     "intake": {
         "createReport": "channel desk",
         "findReportStatus": EVERYBODY,
+        "answerQuestion": EVERYBODY,
+        "withdrawReport": EVERYBODY,
+        "hideReportIdentity": EVERYBODY,
+        "reportNotHelped": EVERYBODY,
         "getContent": "partner",
+        "askQuestion": "partner",
         "listKeys": EVERYBODY,
         **OPERATIONS,
     },

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
-from uuid import UUID
 
 import asyncpg
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -17,6 +16,14 @@ from services.chassis.db import Connection
 from services.chassis.problem import Problem
 from services.chassis.runtime import Runtime
 from services.referral.channels import endpoints, rules, store
+from services.referral.channels.checks import (
+    channels,
+    check_addresses,
+    check_own,
+    field,
+    keys,
+)
+from services.referral.channels.desk import add_tasks
 from services.referral.channels.domain import DeliveryStatus, Destination, Job, Lane, Push
 from services.referral.channels.endpoints import Endpoint
 from services.referral.channels.guard import Policy
@@ -29,12 +36,10 @@ from services.referral.channels.models import (
     ReplayGiven,
     Rotated,
     RotationGiven,
-    Tasks,
     TestResult,
     WhoMustAct,
     delivery_view,
     lane_view,
-    task_view,
 )
 from services.referral.channels.truth import Telling, change_lane
 from services.referral.channels.worker import Sender
@@ -43,7 +48,6 @@ _LIMIT_MAX = 500
 _TEST_PAUSE_SECONDS = 5.0
 _CURSOR = re.compile(r"([0-9]{1,10})-(webhook|email)")
 _CALLER = Annotated[Principal, Depends(Requires(Scope.OPERATOR, Scope.PARTNER))]
-_DESK = Annotated[Principal, Depends(Requires(Scope.DESK, Scope.OPERATOR))]
 _ORGANISATION = Annotated[OrganisationId, Path(description="The partner's organisation")]
 
 
@@ -65,7 +69,7 @@ def router(parts: Parts) -> APIRouter:
     _add_rotation(routes, parts)
     _add_test(routes, parts)
     _add_deliveries(routes)
-    _add_tasks(routes)
+    add_tasks(routes)
     return routes
 
 
@@ -228,35 +232,6 @@ def _add_deliveries(routes: APIRouter) -> None:
         return Replayed(queued=queued)
 
 
-def _add_tasks(routes: APIRouter) -> None:
-    @routes.get("/delivery-tasks", operation_id="listDeliveryTasks", tags=["desk"])
-    async def listing(
-        request: Request, _: _DESK, limit: Annotated[int, Query(ge=1, le=_LIMIT_MAX)] = 100
-    ) -> Tasks:
-        """Partners that must be called because nothing reaches them, the oldest first."""
-        runtime: Runtime = request.app.state.runtime
-        async with runtime.database.connection() as connection:
-            rows = await endpoints.open_tasks(connection, limit)
-        return Tasks(tasks=[task_view(row) for row in rows])
-
-    @routes.post(
-        "/delivery-tasks/{taskId}/_close",
-        operation_id="closeDeliveryTask",
-        status_code=204,
-        tags=["desk"],
-    )
-    async def close(
-        request: Request, principal: _DESK, task_id: Annotated[UUID, Path(alias="taskId")]
-    ) -> None:
-        """Close a task because the partner has been called."""
-        runtime: Runtime = request.app.state.runtime
-        async with runtime.database.transaction() as connection:
-            if not await endpoints.close_task(
-                connection, task_id, principal.client, runtime.clock()
-            ):
-                raise Problem(404, "task-unknown", "There is no open task with this id.")
-
-
 async def _partner(connection: Connection, organisation: str) -> asyncpg.Record:
     row = await endpoints.lock_partner(connection, organisation)
     if row is None:
@@ -325,6 +300,6 @@ def _cursor(text: str | None) -> tuple[int, str]:
         return 0, ""
     match = _CURSOR.fullmatch(text)
     if match is None:
-        field = field("after", "This is no cursor.", "Send the `nextAfter` of the last page.")
-        raise Problem(400, "invalid-input", "Correct the fields in `errors`.", errors=[field])
+        wrong = field("after", "This is no cursor.", "Send the `nextAfter` of the last page.")
+        raise Problem(400, "invalid-input", "Correct the fields in `errors`.", errors=[wrong])
     return int(match[1]), match[2]

@@ -75,7 +75,12 @@ class EmailSender:
         self._seconds_max = seconds_max
         self._threads = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="mail")
 
-    async def send(self, destination: Destination, job: Job, _now: datetime) -> Try:
+    async def send(
+        self,
+        destination: Destination,
+        job: Job,
+        now: datetime,  # noqa: ARG002 - every sender gets it
+    ) -> Try:
         """Try once; delivered means that the mail server has taken it over."""
         try:
             message = message_of(

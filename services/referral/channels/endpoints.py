@@ -1,6 +1,5 @@
 """SQL and steps of setting an endpoint, testing it and replaying a feed; for the API."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -191,7 +190,7 @@ async def list_deliveries(
     limit: int,
 ) -> list[asyncpg.Record]:
     """Deliveries with id and type of their events, oldest first, after (sequence, channel)."""
-    return await connection.fetch(
+    rows: list[asyncpg.Record] = await connection.fetch(
         "SELECT d.*, e.id AS event_id, e.type FROM delivery d JOIN event e"
         " USING (source_id, sequence) WHERE d.organisation = $1"
         " AND ($2::text IS NULL OR d.state = $2) AND (d.sequence, d.channel) > ($3, $4)"
@@ -201,22 +200,24 @@ async def list_deliveries(
         *after,
         limit,
     )
+    return rows
 
 
-async def open_tasks(connection: Connection, limit: int) -> Sequence[asyncpg.Record]:
+async def open_tasks(connection: Connection, limit: int) -> list[asyncpg.Record]:
     """What the desk must do by hand, the oldest first."""
-    return await connection.fetch(
+    rows: list[asyncpg.Record] = await connection.fetch(
         "SELECT t.*, p.name, (SELECT count(*) FROM delivery d WHERE d.organisation = t.organisation"
         "   AND d.channel = t.channel AND d.state <> 'delivered') AS undelivered"
         " FROM delivery_task t JOIN partner p USING (organisation)"
         " WHERE t.closed_at IS NULL ORDER BY t.opened_at LIMIT $1",
         limit,
     )
+    return rows
 
 
 async def close_task(connection: Connection, task_id: UUID, who: str, now: datetime) -> bool:
     """Close a task; gives whether it was open."""
-    status = await connection.execute(
+    status: str = await connection.execute(
         "UPDATE delivery_task SET closed_at = $3, closed_by = $2"
         " WHERE task_id = $1 AND closed_at IS NULL",
         task_id,

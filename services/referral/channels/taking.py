@@ -48,7 +48,7 @@ ON CONFLICT DO NOTHING
 
 @dataclass(frozen=True, slots=True)
 class Behind:
-    """A partner whose feed has events that are no deliveries yet; `push` None is for one who polls."""
+    """A partner whose feed has moved on; `push` None is for one who polls or reads a topic."""
 
     organisation: str
     source_id: int

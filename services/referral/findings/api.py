@@ -38,7 +38,6 @@ _ACTOR = Annotated[Principal, Depends(Requires(Scope.PARTNER, Scope.DESK))]
 _DESK = Annotated[Principal, Depends(Requires(Scope.DESK))]
 _READER = Annotated[Principal, Depends(Requires(Scope.DESK, Scope.OPERATOR))]
 _COUNTER = Annotated[Principal, Depends(Requires(Scope.DESK, Scope.AUDITOR))]
-_FINDING_ID = Annotated[UUID, Path(alias="findingId")]
 _CONFLICTS: dict[int | str, dict[str, Any]] = {
     404: {"description": "No finding that you take part in"},
     409: {"description": "No effect; the present state and who must act"},
@@ -98,7 +97,10 @@ def _add_replies(routes: APIRouter, publishing: Publishing) -> None:
         responses=_CONFLICTS,
     )
     async def reply(
-        request: Request, principal: _ACTOR, finding_id: _FINDING_ID, body: ReplyGiven
+        request: Request,
+        principal: _ACTOR,
+        finding_id: Annotated[UUID, Path(alias="findingId")],
+        body: ReplyGiven,
     ) -> FindingSettled:
         """The board's reply: by the board, or by the desk with the digest of the letter."""
         runtime: Runtime = request.app.state.runtime
@@ -117,7 +119,10 @@ def _add_evidence(routes: APIRouter, publishing: Publishing) -> None:
         responses=_CONFLICTS,
     )
     async def evidence(
-        request: Request, principal: _ACTOR, finding_id: _FINDING_ID, body: EvidenceGiven
+        request: Request,
+        principal: _ACTOR,
+        finding_id: Annotated[UUID, Path(alias="findingId")],
+        body: EvidenceGiven,
     ) -> FindingSettled:
         """What shows whether the finding was followed: by desk, committee or a told supervisor."""
         runtime: Runtime = request.app.state.runtime
@@ -148,7 +153,10 @@ def _add_settlement(routes: APIRouter, publishing: Publishing) -> None:
         "/findings/{findingId}/_settle", operation_id="settleFinding", responses=_CONFLICTS
     )
     async def settle(
-        request: Request, _: _DESK, finding_id: _FINDING_ID, body: SettlementGiven
+        request: Request,
+        _: _DESK,
+        finding_id: Annotated[UUID, Path(alias="findingId")],
+        body: SettlementGiven,
     ) -> FindingSettled:
         """End a finding that was not wholly followed, when everybody was told who has to be."""
         runtime: Runtime = request.app.state.runtime
@@ -181,7 +189,9 @@ def _add_reading(routes: APIRouter) -> None:
     @routes.get(
         "/findings/{findingId}", operation_id="getFinding", responses={404: _CONFLICTS[404]}
     )
-    async def one(request: Request, principal: _ACTOR, finding_id: _FINDING_ID) -> FindingView:
+    async def one(
+        request: Request, principal: _ACTOR, finding_id: Annotated[UUID, Path(alias="findingId")]
+    ) -> FindingView:
         """One finding with replies and evidence; a board sees no words of others."""
         runtime: Runtime = request.app.state.runtime
         by = _actor(principal)

@@ -1,4 +1,4 @@
-"""What the API of findings reads and shows; names in JSON are camelCase by the NL API Design Rules."""
+"""What the API of findings reads and shows; names in JSON are camelCase."""
 
 from dataclasses import asdict
 from datetime import date, datetime

@@ -14,8 +14,7 @@ _REFUSED = {
     ),
     "case-not-at-desk": (
         409,
-        "The case is closed, or another organisation has it or is asked; the desk of meldpunt acts"
-        " first.",
+        "The case is closed, or another organisation has it or is asked. The desk must act first.",
     ),
     "finding-open": (409, "The case has an open finding already; reply to that one."),
 }

@@ -43,9 +43,9 @@ def silence_at(due_at: datetime, now: datetime) -> datetime:
 
 
 def reminder_at(due_at: datetime, now: datetime) -> datetime:
-    """A week before the due moment; the due moment itself when less than that is left."""
-    before = due_at - timedelta(days=REMIND_DAYS_BEFORE)
-    return before if before > now else due_at
+    """A week before the due moment; the due moment itself, so none, when it is near already."""
+    week = timedelta(days=REMIND_DAYS_BEFORE)
+    return due_at - week if due_at - now > 2 * week else due_at
 
 
 def measures_due(replied_on: date, measures_by: date | None) -> datetime:

@@ -340,7 +340,7 @@ async def test_a_finding_tells_who_must_reply_by_when(service: Service) -> None:
     }  # fmt: skip
     issued = FindingIssued(
         **common, state=FindingState.REPLY_DUE, committee="lkc", board="bevoegd_gezag",
-        decision="upheld", recorded=True,
+        decision="upheld", recorded=True, advice=True,
     )  # fmt: skip
     await follow(service, [received(desk, 741), received(issued, 742)])
     status = await shown(service, code)

@@ -1,12 +1,18 @@
-"""Status words, stages and the right to fetch content: every stage, every refusal."""
+"""Stages, what may be asked and answered, the right to fetch content: every case of each."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from contracts.intake import ContentField
 from contracts.referral import (
+    BusinessStatus,
     CaseAtDesk,
+    CaseClosed,
+    ClosedBecause,
     DeskReason,
     NextAction,
     NextStep,
@@ -15,25 +21,23 @@ from contracts.referral import (
     ReferralStatusChanged,
     Status,
 )
-from contracts.situation import Kind
-from services.intake.domain import (
-    CLOSED_STAGES,
-    CaseStanding,
-    ReferralKnown,
-    ReportFound,
-    Stage,
-)
+from contracts.situation import Urgency
+from services.intake.domain import CaseAsked, NewReport, QuestionKnown, ReferralKnown, Stage
 from services.intake.rules import (
     Capability,
+    Denied,
     Refusal,
+    answer_denied,
     capability_refusal,
+    fields_allowed,
+    future_dates,
+    question_denied,
     referral_refusal,
     referral_stage,
 )
-from services.intake.words import status_words
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-CASE, REFERRAL, REPORT = UUID(int=1), UUID(int=2), UUID(int=3)
+CASE, REFERRAL = UUID(int=1), UUID(int=2)
 STEP = NextStep(actor="lkc", action=NextAction.DECIDE, due_at=NOW)
 
 
@@ -45,24 +49,27 @@ def offered(holder: str = "vangnet", signal: bool = False) -> ReferralOffered:
 
 
 def changed(
-    status: Status, holder: str = "vangnet", step: NextStep | None = STEP
+    status: Status, holder: str = "vangnet", step: NextStep | None = STEP, **more: Any
 ) -> ReferralStatusChanged:
     return ReferralStatusChanged(
         case_id=CASE, holder=holder, handoff=0, next_step=step, at=NOW, referral_id=REFERRAL,
-        attempt=1, organisation="lkc", status=status,
+        attempt=1, organisation="lkc", status=status, **more,
     )  # fmt: skip
 
 
-def at_desk() -> CaseAtDesk:
-    reason = DeskReason.SECOND_RETURN
+def at_desk(reason: DeskReason = DeskReason.SECOND_RETURN) -> CaseAtDesk:
     return CaseAtDesk(case_id=CASE, holder="vangnet", handoff=0, at=NOW, reason=reason)
 
 
-def redecision() -> RedecisionRequested:
+def redecision(holder: str = "vangnet", *, onward: bool = False) -> RedecisionRequested:
     return RedecisionRequested(
-        case_id=CASE, holder="vangnet", handoff=0, at=NOW, excluded=("lkc",), decision_number=2,
-        reason="rejected",
+        case_id=CASE, holder=holder, handoff=0, at=NOW, excluded=("lkc",), decision_number=2,
+        reason="rejected", onward=onward, proposed="gcbo" if onward else None,
     )  # fmt: skip
+
+
+def closed(because: ClosedBecause) -> CaseClosed:
+    return CaseClosed(case_id=CASE, holder="lkc", handoff=1, at=NOW, because=because)
 
 
 @pytest.mark.parametrize(
@@ -84,78 +91,26 @@ def redecision() -> RedecisionRequested:
         (changed(Status.CANCELLED, step=None), Stage.FINISHED),
         (at_desk(), Stage.AT_DESK),
         (redecision(), Stage.SEARCHING),
+        (redecision("lkc", onward=True), Stage.ONWARD),
+        (at_desk(DeskReason.FINDING), Stage.FINDING),
+        (at_desk(DeskReason.NO_CONTACT), Stage.NO_CONTACT),
+        (at_desk(DeskReason.NO_FEEDBACK_PARTY), Stage.SIGNALLED),
+        (closed(ClosedBecause.COMPLETED), Stage.FINISHED),
+        (closed(ClosedBecause.WITHDRAWN), Stage.WITHDRAWN),
+        (closed(ClosedBecause.ENTERED_IN_ERROR), Stage.CLOSED),
+        (changed(Status.COMPLETED), Stage.AT_DESK),
+        (
+            changed(Status.ON_HOLD, "lkc", business_status=BusinessStatus.NO_CONTACT),
+            Stage.NO_CONTACT,
+        ),
+        (changed(Status.IN_PROGRESS, "lkc", onward_to="gcbo"), Stage.ONWARD),
+        (changed(Status.REQUESTED, "gcbo"), Stage.ONWARD),
+        (changed(Status.RECEIVED, "gcbo"), Stage.ONWARD),
+        (changed(Status.COMPLETED, "gcbo", onward_to="gcbo"), Stage.PICKED_UP),
     ],
 )
 def test_stage_of_each_event(event: ReferralOffered, stage: Stage) -> None:
     assert referral_stage(event) is stage
-
-
-def found(
-    standing: CaseStanding | None = None,
-    *,
-    kind: Kind = Kind.MELDING,
-    pending: datetime | None = None,
-    age: timedelta = timedelta(hours=1),
-) -> ReportFound:
-    then = NOW - age
-    return ReportFound(CASE, kind, then, then, standing or CaseStanding(), pending, REPORT)
-
-
-@pytest.mark.parametrize("stage", Stage)
-def test_every_stage_has_words_and_every_open_one_a_next_actor_and_time(stage: Stage) -> None:
-    words = status_words(found(CaseStanding(stage)), NOW)
-    assert words.text.endswith(".")
-    assert "{" not in words.text
-    assert words.standing.stage is stage
-    if stage in CLOSED_STAGES:
-        assert words.standing.next_actor is None
-        assert words.standing.next_by is None
-    else:
-        assert words.standing.next_actor == "vangnet"
-        assert words.standing.next_by is not None
-        assert "De volgende stap is van het meldpunt, uiterlijk op" in words.text
-
-
-@pytest.mark.parametrize("stage", [Stage.OFFERED, Stage.SEEN, Stage.SEARCHING, Stage.SIGNALLED])
-def test_delivered_is_never_told_as_picked_up(stage: Stage) -> None:
-    text = status_words(found(CaseStanding(stage)), NOW).text
-    assert "aangenomen en" not in text
-    assert "aan de slag" not in text
-
-
-@pytest.mark.parametrize(
-    ("kind", "word"),
-    [(Kind.KLACHT, "klacht"), (Kind.HULPVRAAG, "hulpvraag"), (Kind.UNKNOWN, "melding")],
-)
-def test_words_name_the_kind(kind: Kind, word: str) -> None:
-    assert status_words(found(kind=kind), NOW).text.startswith(f"Uw {word} is veilig opgeslagen.")
-
-
-def test_the_time_is_told_in_dutch_and_in_dutch_time() -> None:
-    due = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
-    words = status_words(found(CaseStanding(Stage.OFFERED, "vangnet", "lkc", due)), NOW)
-    assert words.text.endswith(
-        "De volgende stap is van de organisatie, uiterlijk op 2 juli 2026 om 00:30 uur."
-    )
-    assert words.standing.next_by == due
-
-
-def test_forwarding_waits_while_an_event_as_old_is_pending() -> None:
-    waiting = status_words(found(pending=NOW - timedelta(hours=2)), NOW)
-    assert waiting.forwarding == "waiting"
-    assert "wacht op een storing bij ons" in waiting.text
-    assert waiting.standing.next_actor == "vangnet"
-    assert waiting.standing.next_by is not None
-    assert status_words(found(pending=NOW - timedelta(minutes=1)), NOW).forwarding == "done"
-    answered = found(CaseStanding(Stage.OFFERED), pending=NOW - timedelta(hours=2))
-    assert status_words(answered, NOW).forwarding == "done"
-
-
-def test_the_first_seconds_are_no_fault() -> None:
-    young = found(pending=NOW - timedelta(seconds=3), age=timedelta(seconds=2))
-    words = status_words(young, NOW)
-    assert words.forwarding == "waiting"
-    assert "storing" not in words.text
 
 
 def capability(**changes: object) -> Capability:
@@ -200,3 +155,76 @@ def test_only_a_live_referral_gives_a_right(status: Status) -> None:
 )
 def test_another_referral_gives_none(known: ReferralKnown | None, refusal: Refusal) -> None:
     assert referral_refusal(capability(), known) is refusal
+
+
+@pytest.mark.parametrize(
+    ("consulted", "status", "allowed"),
+    [
+        (False, Status.REQUESTED, {"narrative", "identity"}),
+        (False, Status.ACCEPTED, {"narrative", "identity", "answers"}),
+        (True, Status.REQUESTED, {"narrative"}),
+        (True, Status.ACCEPTED, {"narrative"}),
+    ],
+)
+def test_what_may_be_read_at_most(consulted: bool, status: Status, allowed: set[str]) -> None:
+    known = ReferralKnown(CASE, "lkc", 1, status, consulted)
+    assert fields_allowed(known, ContentField) == allowed
+    assert fields_allowed(known, [ContentField.NARRATIVE]) == {"narrative"}
+    assert fields_allowed(known, []) == frozenset()
+
+
+MAC, OTHER = b"m" * 32, b"o" * 32
+
+
+@pytest.mark.parametrize(
+    ("known", "reason"),
+    [
+        (None, Denied.QUESTION_UNKNOWN),
+        (QuestionKnown(MAC, NOW, None, None), Denied.QUESTION_CLOSED),
+        (QuestionKnown(MAC, NOW, None, Status.REQUESTED), Denied.QUESTION_CLOSED),
+        (QuestionKnown(MAC, NOW, None, Status.COMPLETED), Denied.QUESTION_CLOSED),
+        (QuestionKnown(MAC, NOW - timedelta(days=99), None, Status.ON_HOLD), None),
+        (QuestionKnown(MAC, NOW, MAC, Status.COMPLETED), None),
+        (QuestionKnown(MAC, NOW, OTHER, Status.ACCEPTED), Denied.QUESTION_ANSWERED),
+    ],
+)
+def test_answers(known: QuestionKnown | None, reason: Denied | None) -> None:
+    assert answer_denied(known, MAC) is reason
+
+
+@pytest.mark.parametrize(
+    ("status", "case", "reason"),
+    [
+        (Status.ACCEPTED, CaseAsked(b"k", Urgency.SPOED, False, 49, 4), None),
+        (Status.REQUESTED, CaseAsked(b"k", Urgency.SPOED, False, 0, 0), Denied.NOT_HOLDER),
+        (Status.ACCEPTED, None, Denied.CONTENT_ERASED),
+        (Status.ACCEPTED, CaseAsked(None, Urgency.SPOED, False, 0, 0), Denied.CONTENT_ERASED),
+        (Status.ACCEPTED, CaseAsked(b"k", Urgency.SPOED, True, 0, 0), Denied.WITHDRAWN),
+        (Status.ACCEPTED, CaseAsked(b"k", Urgency.SPOED, False, 50, 0), Denied.TOO_MANY_QUESTIONS),
+        (Status.ACCEPTED, CaseAsked(b"k", Urgency.SPOED, False, 9, 5), Denied.TOO_MANY_QUESTIONS),
+    ],
+)
+def test_questions(status: Status, case: CaseAsked | None, reason: Denied | None) -> None:
+    assert question_denied(ReferralKnown(CASE, "lkc", 1, status), case) is reason
+    consulted = ReferralKnown(CASE, "lkc", 1, status, consulted=True)
+    assert question_denied(consulted, case) is Denied.NOT_HOLDER
+
+
+def dated(*days: str) -> NewReport:
+    known = [{"starts": f"event_{n}x".replace("0", "a").replace("1", "b"), "day": day}
+             for n, day in enumerate(days)]  # fmt: skip
+    body = {"situation": {"sector": "po", "reporter": "ouder", "kind": "klacht",
+                          "subject": "pesten"}, "knownDates": known}  # fmt: skip
+    return NewReport.model_validate_json(json.dumps(body))
+
+
+def test_a_day_has_come_when_it_has_in_the_netherlands() -> None:
+    night = datetime(2026, 11, 24, 23, 30, tzinfo=UTC)
+    report = dated("2026-11-25", "2026-11-26")
+    assert future_dates(report, night) == [1]
+    assert future_dates(report, night - timedelta(hours=1)) == [0, 1]
+
+
+def test_a_report_without_dates_is_the_same_report_as_before() -> None:
+    assert b"dates" not in dated().canonical()
+    assert b"2026-11-25" in dated("2026-11-25").canonical()

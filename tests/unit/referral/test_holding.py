@@ -241,7 +241,10 @@ def test_a_holder_that_may_not_refer_onward_keeps_the_case_and_is_told_why(case,
     assert (outcome.case.holder, outcome.case.handoff) == ("school", 1)
     assert outcome.case.next_step.action is NextAction.HANDLE
     agrees(outcome)
-    assert said(stands(outcome, standing), Answer.REFERRED_ONWARD).verdict is Verdict.APPLIED
+    once_more = said(
+        stands(outcome, standing), Answer.REFERRED_ONWARD, suggested_organisation="inspectie"
+    )
+    assert once_more.verdict is Verdict.APPLIED
 
 
 def test_the_next_accepts_and_only_then_is_the_holder_done():

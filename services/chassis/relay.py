@@ -17,7 +17,7 @@ from services.chassis.db import Connection, Database
 from services.chassis.errors import TRANSIENT
 from services.chassis.kafka import KafkaAccess
 from services.chassis.metrics import Metrics
-from services.chassis.pace import gather_more
+from services.chassis.pace import Pace
 from services.chassis.telemetry import Logger
 
 # Session lock of the active relay; any constant that no other lock of this database has.
@@ -55,6 +55,7 @@ class Relay:
         self._metrics = metrics
         self._log = log
         self._batch_max = batch_max
+        self._pace = Pace(batch_max)
         self._poll_seconds = poll_seconds
         self._publish_timeout_seconds = publish_timeout_seconds
         self._wake = asyncio.Event()
@@ -148,7 +149,7 @@ class Relay:
                     [row["position"] for row in rows],
                 )
                 self._metrics.published.inc(len(rows))
-                await gather_more(len(rows), self._batch_max)
+                await self._pace.gather_more(len(rows))
             elif self._stopping:
                 return
             else:

@@ -19,7 +19,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from services.chassis.consumer import Processor
 from services.chassis.errors import TRANSIENT
 from services.chassis.incoming import record_of
-from services.chassis.pace import gather_more
+from services.chassis.pace import Pace
 from services.chassis.telemetry import Logger
 
 _RETRY_SECONDS = 1.0
@@ -67,6 +67,7 @@ class Subscription:
         self._linger_seconds = linger_seconds
         self._processor = processor
         self._batch_max = batch_max
+        self._pace = Pace(batch_max)
         self._log = log
         self._drain_seconds_max = drain_seconds_max
         self._stuck_seconds_max = stuck_seconds_max
@@ -164,7 +165,7 @@ class Subscription:
             self._note_done(batch)
             self.paused_for = None
             self.note_progress()
-            await gather_more(len(batch), self._batch_max)
+            await self._pace.gather_more(len(batch))
         except TRANSIENT as error:
             # Not parked, not skipped: the same records are read again.
             self.paused_for = type(error).__name__

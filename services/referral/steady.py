@@ -21,25 +21,24 @@ class SteadyClock:
     def __init__(self, clock: Clock, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._monotonic = monotonic
-        self._believed = clock()
-        self._at = monotonic()
+        self._last = clock()
+        self._anchor = (self._last, monotonic())
         self._odd_since: float | None = None
 
     def __call__(self) -> datetime:
         """The present moment, never earlier than the one before it."""
         wall, at = self._clock(), self._monotonic()
-        expected = self._believed + timedelta(seconds=at - self._at)
-        off_seconds = abs((wall - expected).total_seconds())
-        if off_seconds <= TOLERANCE_SECONDS:
+        moment, since = self._anchor
+        expected = moment + timedelta(seconds=at - since)
+        if abs((wall - expected).total_seconds()) <= TOLERANCE_SECONDS:
             self._odd_since = None
-            return self._believe(max(wall, self._believed), at)
-        if self._odd_since is None:
-            self._odd_since = at
-        if at - self._odd_since >= DISTRUST_SECONDS:
+            believed = wall
+        elif self._odd_since is not None and at - self._odd_since >= DISTRUST_SECONDS:
             self._odd_since = None
-            return self._believe(wall, at)
-        return self._believe(expected, at)
-
-    def _believe(self, moment: datetime, at: float) -> datetime:
-        self._believed, self._at = moment, at
-        return moment
+            self._anchor = (wall, at)
+            believed = wall
+        else:
+            self._odd_since = at if self._odd_since is None else self._odd_since
+            believed = expected
+        self._last = max(believed, self._last)
+        return self._last

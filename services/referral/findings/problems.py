@@ -16,7 +16,10 @@ _REFUSED = {
         409,
         "The case is closed, or another organisation has it or is asked. The desk must act first.",
     ),
-    "finding-open": (409, "The case has an open finding already; reply to that one."),
+    "finding-exists": (
+        409,
+        "The case has a finding already. If that one is wrong, the desk ends it as an error first.",
+    ),
 }
 _FIELDS = {
     Verdict.DATE_REFUSED: FieldProblem(

@@ -55,7 +55,7 @@ async def issue(
 ) -> Settled:
     """Record a finding.
 
-    Raises Refused: case-unknown, not-decided, case-not-at-desk, finding-open.
+    Raises Refused: case-unknown, not-decided, case-not-at-desk, finding-exists.
     """
     effects = await begin(connection, publishing, [given.case_id], now)
     if given.case_id not in effects.core.cases:
@@ -68,8 +68,8 @@ async def issue(
     referral_id = decided[0] if decided is not None and decided[1] else None
     if given.by != DESK and referral_id is None:
         raise Refused("not-decided")
-    if await store.open_of_case(connection, given.case_id) is not None:
-        raise Refused("finding-open")
+    if await store.of_case(connection, given.case_id) is not None:
+        raise Refused("finding-exists")
     return await _issued(connection, effects, given, referral_id)
 
 

@@ -52,10 +52,11 @@ async def find(connection: Connection, finding_id: UUID) -> Finding | None:
     return None if row is None else rows.finding_of(row)
 
 
-async def open_of_case(connection: Connection, case_id: UUID) -> Finding | None:
-    """The open finding of a case, of which there is at most one."""
+async def of_case(connection: Connection, case_id: UUID) -> Finding | None:
+    """The finding of a case, of which there is at most one; errors of entry are none."""
     row = await connection.fetchrow(
-        f"{rows.SELECT} WHERE f.case_id = $1 AND f.next_due_at IS NOT NULL", case_id
+        f"{rows.SELECT} WHERE f.case_id = $1 AND f.settlement IS DISTINCT FROM 'entered-in-error'",
+        case_id,
     )
     return None if row is None else rows.finding_of(row)
 

@@ -43,7 +43,7 @@ SELECT f, unnest(string_to_array(t, ' ')) FROM (VALUES
 CREATE TABLE finding (
     finding_id       uuid PRIMARY KEY,
     case_id          uuid NOT NULL REFERENCES case_holder (case_id),
-    referral_id      uuid UNIQUE REFERENCES referral (referral_id),
+    referral_id      uuid REFERENCES referral (referral_id),
     committee        text NOT NULL,
     board            text NOT NULL,
     decision         text NOT NULL CHECK (decision IN ('upheld', 'partly-upheld', 'not-upheld')),
@@ -87,7 +87,9 @@ CREATE TABLE finding (
     CONSTRAINT reply_has_day CHECK (reply IS NULL OR first_replied_on IS NOT NULL)
 ) WITH (fillfactor = 80);
 COMMENT ON COLUMN finding.told IS 'Supervisors that were told, in order, by spaces';
-CREATE UNIQUE INDEX finding_one_open ON finding (case_id) WHERE state NOT IN ('followed', 'closed');
+-- One committee and one finding per case: there is no appeal to a second one.
+CREATE UNIQUE INDEX finding_one_of_case ON finding (case_id)
+    WHERE settlement IS DISTINCT FROM 'entered-in-error';
 CREATE INDEX finding_of_case ON finding (case_id);
 CREATE INDEX finding_fires ON finding (fires_at) WHERE fires_at IS NOT NULL;
 CREATE INDEX finding_next_due ON finding (next_due_at, finding_id) WHERE next_due_at IS NOT NULL;

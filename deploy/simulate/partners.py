@@ -13,6 +13,7 @@ from contracts.referral import (
     DeclineReason,
     ReferralAnswered,
     ReferralOffer,
+    ReferralWithdrawn,
 )
 from deploy.simulate.broker import Partition, Record
 from deploy.simulate.invariants import Judge
@@ -34,16 +35,22 @@ _HOLDS = (
     Answer.IN_PROGRESS,
     Answer.ENTERED_IN_ERROR,
 )
+_LAST = {Answer.REJECTED, Answer.COMPLETED, Answer.RETURNED, Answer.ENTERED_IN_ERROR}
+_OUTCOMES = (*CompletedAs, CompletedAs.DECIDED, CompletedAs.DECIDED, CompletedAs.DECIDED)
 _TARGETS = (*ORGANISATIONS, "nergens", "vangnet")
 
 
 class Offer(NamedTuple):
-    """What a partner remembers of an offer; `said` is the last that it answered to it."""
+    """What a partner remembers of an offer; `said` is the last that it answered to it.
+
+    `over` is what it was told, or believes: nothing is asked of it any more.
+    """
 
     referral_id: UUID
     case_id: UUID
     attempt: int
-    said: Answer | None
+    said: Answer | None = None
+    over: bool = False
 
 
 class Partners:
@@ -67,8 +74,12 @@ class Partners:
         for record in records:
             if isinstance(record.event, ReferralOffer) and not party.deaf:
                 event = record.event
-                offer = Offer(event.referral_id, event.case_id, event.attempt, None)
+                offer = Offer(event.referral_id, event.case_id, event.attempt)
                 offers.setdefault(event.referral_id, offer)
+            elif isinstance(record.event, ReferralWithdrawn):
+                known = offers.get(record.event.referral_id)
+                if known is not None:
+                    offers[known.referral_id] = known._replace(over=True)
         if self._world.chance(0.9):
             broker.commit(name, partition, broker.offset(name, partition) + len(records))
 
@@ -76,7 +87,7 @@ class Partners:
         """What the desk brought by phone or letter is known there too."""
         for item in self._service.book.referrals.values():
             if item.channel is Channel.DESK and item.handed_over_by is not None:
-                offer = Offer(item.referral_id, item.case_id, item.attempt, None)
+                offer = Offer(item.referral_id, item.case_id, item.attempt)
                 self._offers[item.organisation].setdefault(item.referral_id, offer)
 
     def act(self, fate: Fate) -> None:
@@ -86,17 +97,17 @@ class Partners:
             self._repeat()
             return
         self.told_by_desk()
-        able = [name for name, offers in self._offers.items() if offers]
-        if not able:
+        known = [
+            (name, offer)
+            for name, offers in self._offers.items()
+            for offer in offers.values()
+        ]
+        if rng.random() < 0.85:
+            # Mostly work in hand, sometimes an offer that is long over.
+            known = [item for item in known if not item[1].over]
+        if not known:
             return
-        if rng.random() < 0.6:
-            # Work comes from what is asked or held, more than from what is over.
-            live = [item for item in self._service.book.referrals.values() if not item.closed_at]
-            able = [x for x in able if any(item.organisation == x for item in live)] or able
-        name = rng.choice(able)
-        known = list(self._offers[name].values())
-        # Mostly the latest, sometimes one that is long over.
-        offer = known[-1] if rng.random() < 0.7 else rng.choice(known)
+        name, offer = rng.choice(known)
         holds = offer.said not in {None, Answer.RECEIVED}
         if holds and rng.random() < 0.15:
             self._intake.ask(name, offer.case_id, offer.referral_id)
@@ -105,7 +116,7 @@ class Partners:
         if rng.random() < 0.08:
             said = rng.choice(list(Answer))
         event = self._answer(offer, said)
-        self._offers[name][offer.referral_id] = offer._replace(said=said)
+        self._offers[name][offer.referral_id] = offer._replace(said=said, over=said in _LAST)
         if rng.random() < 0.07:
             world.say(f"{name} loses its answer {said.value} to {world.named(offer.referral_id)}")
             return
@@ -124,8 +135,8 @@ class Partners:
         elif said is Answer.ON_HOLD:
             until = now + timedelta(days=rng.choice((1, 7, 90, 400)))
         elif said is Answer.COMPLETED:
-            outcome = rng.choice(list(CompletedAs))
-            decision = rng.choice((None, *ComplaintDecision))
+            outcome = rng.choice(_OUTCOMES)
+            decision = rng.choice((None, *ComplaintDecision)) if outcome is CompletedAs.DECIDED else None
         elif said is Answer.REFERRED_ONWARD:
             target = rng.choice(_TARGETS)
         return ReferralAnswered(

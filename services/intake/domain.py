@@ -76,8 +76,14 @@ class NewReport(BaseModel):
     narrative: Annotated[str, StringConstraints(max_length=NARRATIVE_CHARACTERS_MAX)] | None = None
     identity: Identity | None = None
     channel: IntakeChannel = IntakeChannel.WEB
+    # The NL API Design Rules want a format of every name with a date; of a list it says nothing.
     known_dates: Annotated[
-        tuple[ReportedDate, ...], Field(alias="knownDates", max_length=KNOWN_DATES_MAX)
+        tuple[ReportedDate, ...],
+        Field(
+            alias="knownDates",
+            max_length=KNOWN_DATES_MAX,
+            json_schema_extra={"format": "date"},
+        ),
     ] = ()
 
     @field_validator("known_dates")

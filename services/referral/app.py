@@ -17,7 +17,7 @@ from contracts.intake import (
 from contracts.referral import ReferralAnswered
 from contracts.routing import CaseAssigned, OnwardRefused, RegisterActivated
 from services.chassis.runtime import Runtime
-from services.referral import api, consulting, desk, desk_actions
+from services.referral import api, consulting, desk, desk_actions, partner_admin
 from services.referral.capability import Signer, load_key
 from services.referral.deadlines import Deadlines
 from services.referral.domain import Verdict
@@ -85,6 +85,7 @@ def build(settings: ReferralSettings) -> FastAPI:
             consulting.router(publishing),
             desk.router(),
             desk_actions.router(publishing),
+            partner_admin.router(publishing),
         ],
         migrations=Path(__file__).parent / "migrations",
     )

@@ -27,15 +27,15 @@ from services.chassis.db import Connection
 from services.chassis.problem import Problem
 from services.chassis.runtime import Runtime
 from services.referral import records, store
-from services.referral.domain import HOLDING, Case, Referral
-from services.referral.effects import Effects, Publishing
-from services.referral.models import (
+from services.referral.desk_models import (
     AdviceGiven,
     ConsultationGiven,
     Consultations,
     ConsultationView,
     consultation_view,
 )
+from services.referral.domain import HOLDING, Case, Referral
+from services.referral.effects import Effects, Publishing
 from services.referral.records import Consultation
 
 OPEN_PER_CASE_MAX = 5

@@ -11,7 +11,7 @@ from services.chassis.auth import Principal, Requires, Scope
 from services.chassis.problem import Problem
 from services.chassis.runtime import Runtime
 from services.referral import records, store
-from services.referral.models import Cases, CaseView, case_summary, case_view
+from services.referral.desk_models import Cases, CaseView, case_summary, case_view
 
 _READER = Annotated[Principal, Depends(Requires(Scope.DESK, Scope.OPERATOR))]
 _LIMIT_MAX = 500

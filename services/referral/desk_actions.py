@@ -1,4 +1,4 @@
-"""Routes of what people at the desk do: take back, assign, hand over, call, switch a party off."""
+"""Routes of what people at the desk do: take back, assign, hand over, call a silent holder."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -7,29 +7,22 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request
 
-from contracts.referral import DESK
-from contracts.situation import OrganisationId
 from services.chassis.auth import Principal, Requires, Scope
 from services.chassis.problem import Problem
 from services.chassis.runtime import Runtime
 from services.referral import by_desk, records, reporter, rules, store
 from services.referral.by_desk import HandedOver
 from services.referral.desk import case_document
-from services.referral.domain import Outcome, Referral, Standing, Verdict
-from services.referral.effects import Effects, Publishing
-from services.referral.models import (
+from services.referral.desk_models import (
     AssignmentGiven,
     CaseView,
     HandOverGiven,
-    SwitchedOff,
 )
+from services.referral.domain import Outcome, Referral, Standing, Verdict
+from services.referral.effects import Effects, Publishing
 from services.referral.records import HandOver
 
-# One transaction moves at most so many cases; ask again until `moved` is 0.
-SWITCH_BATCH_MAX = 200
-
 _DESK = Annotated[Principal, Depends(Requires(Scope.DESK))]
-_OPERATOR = Annotated[Principal, Depends(Requires(Scope.DESK, Scope.OPERATOR))]
 _DETAILS = {
     Verdict.NEVER: "The case is about this organisation, so it cannot get it. Choose another one.",
     Verdict.BUSY: "Somebody holds the case or is asked for it. Take that referral back first.",
@@ -38,12 +31,11 @@ _DETAILS = {
 
 
 def router(publishing: Publishing) -> APIRouter:
-    """Routes with the scope `cases:desk`; an operator may switch an organisation on and off."""
+    """Routes with the scope `cases:desk`."""
     routes = APIRouter(tags=["desk"])
     _add_assignment(routes, publishing)
     _add_referral_actions(routes, publishing)
     _add_case_actions(routes, publishing)
-    _add_switches(routes, publishing)
     return routes
 
 
@@ -140,42 +132,6 @@ def _add_case_actions(routes: APIRouter, publishing: Publishing) -> None:
             return by_desk.called_holder(standing, now)
 
         return await _on_case(request, publishing, case_id, change)
-
-
-def _add_switches(routes: APIRouter, publishing: Publishing) -> None:
-    @routes.post("/partners/{organisation}/_switch-off", operation_id="switchPartnerOff")
-    async def off(request: Request, _: _OPERATOR, organisation: OrganisationId) -> SwitchedOff:
-        """The organisation takes no cases any more; what it was asked or holds goes elsewhere.
-
-        At most 200 cases at once: ask again until `moved` is 0.
-        """
-        runtime: Runtime = request.app.state.runtime
-        now, moved = runtime.clock(), 0
-        async with runtime.database.transaction() as connection:
-            if organisation == DESK or not await records.switch(connection, organisation, False):
-                raise Problem(404, "partner-unknown", "There is no partner with this id.")
-            live = await records.live_cases_of(connection, organisation, SWITCH_BATCH_MAX)
-            cases = await store.lock_cases(connection, live)
-            referrals = await store.live_referrals(connection, cases)
-            known = await store.partners(connection)
-            effects = Effects(publishing, known, cases, referrals)
-            for case_id in cases:
-                standing = effects.standing(case_id)
-                assert standing is not None
-                outcome = by_desk.switched_off(standing, organisation, now)
-                moved += outcome.verdict is Verdict.APPLIED
-                effects.add(outcome, None)
-            await effects.write(connection, now)
-        return SwitchedOff(organisation=organisation, moved=moved)
-
-    @routes.post("/partners/{organisation}/_switch-on", operation_id="switchPartnerOn")
-    async def on(request: Request, _: _OPERATOR, organisation: OrganisationId) -> SwitchedOff:
-        """The organisation takes cases again."""
-        runtime: Runtime = request.app.state.runtime
-        async with runtime.database.transaction() as connection:
-            if not await records.switch(connection, organisation, True):
-                raise Problem(404, "partner-unknown", "There is no partner with this id.")
-        return SwitchedOff(organisation=organisation, moved=0)
 
 
 async def _on_case(

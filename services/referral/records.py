@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from services.chassis.db import Connection
-from services.referral.domain import LegalTerm
+from services.referral.domain import Channel, LegalTerm, Partner
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +207,42 @@ async def answer_consultation(
         advice,
         advice is not None,
         now,
+    )
+
+
+async def named_partners(connection: Connection) -> list[tuple[str, str, Partner]]:
+    """Every partner with its name."""
+    found = await connection.fetch("SELECT * FROM partner ORDER BY organisation")
+    return [
+        (
+            row["organisation"],
+            row["name"],
+            Partner(
+                Channel(row["channel"]),
+                Channel(row["fallback"]) if row["fallback"] else None,
+                row["active"],
+            ),
+        )
+        for row in found
+    ]
+
+
+async def put_partner(
+    connection: Connection,
+    organisation: str,
+    name: str,
+    channel: Channel,
+    fallback: Channel | None,
+) -> None:
+    """Add a partner or change how it is reached; it takes cases from now on."""
+    await connection.execute(
+        "INSERT INTO partner (organisation, name, channel, fallback) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (organisation) DO UPDATE SET name = excluded.name,"
+        " channel = excluded.channel, fallback = excluded.fallback, active = true",
+        organisation,
+        name,
+        channel,
+        fallback,
     )
 
 

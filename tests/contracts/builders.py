@@ -19,8 +19,8 @@ from contracts.situation import (
 )
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123000, tzinfo=UTC)
-CASE, REPORT, REFERRAL, DECISION, QUESTION = (
-    UUID(int=(4 << 76) | (8 << 60) | n) for n in range(1, 6)
+CASE, REPORT, REFERRAL, DECISION, QUESTION, CONSULTATION = (
+    UUID(int=(4 << 76) | (8 << 60) | n) for n in range(1, 7)
 )
 ORGANISATION = "veilig_thuis"
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -123,10 +123,48 @@ EXAMPLES: tuple[Event, ...] = (
         status=referral.Status.REJECTED,
         business_status=referral.BusinessStatus.RETURNED,
         reason=referral.DeclineReason.CAPACITY,
+        outcome=referral.CompletedAs.DECIDED,
+        decision=referral.ComplaintDecision.UPHELD,
+        until=NOW + timedelta(days=10),
+        onward_to="gcbo",
+        handed_over_by=referral.HandOverBy.LETTER,
     ),
     referral.CaseAtDesk(**_HELD, reason=referral.DeskReason.SECOND_RETURN),
     referral.RedecisionRequested(
-        **_HELD, excluded=(ORGANISATION,), decision_number=1, reason="not-competent"
+        **_HELD,
+        excluded=(ORGANISATION,),
+        decision_number=1,
+        reason="not-competent",
+        proposed="gcbo",
+        onward=True,
+    ),
+    referral.CaseClosed(
+        **(_HELD | {"next_step": None}),
+        because=referral.ClosedBecause.COMPLETED,
+        outcome=referral.CompletedAs.HELPED,
+    ),
+    referral.ReferralReminded(
+        **_HELD,
+        referral_id=REFERRAL,
+        actor=ORGANISATION,
+        action=referral.NextAction.DECIDE,
+        number=1,
+    ),
+    referral.ReferralEscalated(**_HELD, **_ATTEMPT, rung=referral.Rung.OTHER_LOKET),
+    referral.TermWarned(
+        **_HELD, term="awb-9-11", organisation=ORGANISATION, last_day=date(2027, 1, 5)
+    ),
+    referral.DeliveryChanged(
+        organisation=ORGANISATION,
+        channel="webhook",
+        state=referral.DeliveryState.RETRYING,
+        waiting=3,
+        since=NOW,
+        at=NOW,
+    ),
+    referral.ConsultationAsked(**_HELD, consultation_id=CONSULTATION, organisation="gcbo"),
+    referral.ConsultationAnswered(
+        **_HELD, consultation_id=CONSULTATION, organisation="gcbo", advised=True
     ),
     referral.ReferralOffer(
         case_id=CASE,
@@ -149,6 +187,36 @@ EXAMPLES: tuple[Event, ...] = (
         business_status=referral.BusinessStatus.TERM_EXPIRED,
         at=NOW,
     ),
+    referral.ReferralReminder(
+        case_id=CASE,
+        **_ATTEMPT,
+        action=referral.NextAction.ACKNOWLEDGE,
+        number=1,
+        due_at=NOW + timedelta(hours=1),
+        at=NOW,
+    ),
+    referral.CaseNews(
+        referral_id=REFERRAL,
+        case_id=CASE,
+        organisation=ORGANISATION,
+        news=referral.News.CONSULTATION_ANSWERED,
+        other="gcbo",
+        reference_id=CONSULTATION,
+        problem="not-competent",
+        term="awb-9-11",
+        last_day=date(2027, 1, 5),
+        at=NOW,
+    ),
+    referral.ConsultationRequest(
+        consultation_id=CONSULTATION,
+        case_id=CASE,
+        reference="MP-2345-6789",
+        organisation="gcbo",
+        asked_by=ORGANISATION,
+        situation=SITUATION,
+        answer_by=NOW + timedelta(days=5),
+        at=NOW,
+    ),
     referral.AnswerRefused(
         referral_id=REFERRAL,
         case_id=CASE,
@@ -168,6 +236,9 @@ EXAMPLES: tuple[Event, ...] = (
         answer=referral.Answer.REJECTED,
         reason=referral.DeclineReason.NOT_COMPETENT,
         suggested_organisation="gcbo",
+        until=NOW + timedelta(days=10),
+        outcome=referral.CompletedAs.DECIDED,
+        decision=referral.ComplaintDecision.UPHELD,
         at=NOW,
     ),
     operations.EventParked(

@@ -115,6 +115,8 @@ async def told(stack: Stack) -> AsyncIterator[Told]:
             read[receipt["caseId"]] = found
         async with stack.client("intake") as reporter:
             await reporter.post("/report-statuses", json={"code": receipt["code"]})
+    talked = [n for n, receipt in enumerate(receipts) if receipt["caseId"] in read]
+    await conversation(stack, receipts[talked[0]], canaries, talked[0])
     yield Told(canaries, tuple(receipts), read)
 
 
@@ -138,27 +140,61 @@ async def refused_requests(channel: httpx.AsyncClient, good: dict[str, Any]) -> 
     assert (await channel.post("/reports", json=good, headers=context)).status_code == 201
 
 
+async def granted(stack: Stack, case_id: str) -> tuple[str, str]:
+    """The holder of a case and a fresh capability for it."""
+    view = await stack.case(case_id)
+    assert view is not None
+    holder = view["holder"]
+    [referral] = [item for item in view["referrals"] if item["status"] == "accepted"]
+    async with stack.client("referral", "partner", holder) as referrals:
+        path = f"/referrals/{referral['referralId']}/content-capabilities"
+        grant = (await referrals.post(path)).raise_for_status().json()
+    return holder, grant["capability"]
+
+
 async def fetched(stack: Stack, case_id: str) -> dict[str, Any] | None:
     """The content of a case as its holder reads it; None when the desk holds it."""
     view = await stack.case(case_id)
     assert view is not None
     if view["holder"] == "vangnet":
         return None
-    [referral] = [item for item in view["referrals"] if item["status"] == "accepted"]
-    holder = view["holder"]
-    async with (
-        stack.client("referral", "partner", holder) as referrals,
-        stack.client("intake", "partner", holder) as intake,
-    ):
-        path = f"/referrals/{referral['referralId']}/content-capabilities"
-        grant = (await referrals.post(path)).raise_for_status().json()
+    holder, capability = await granted(stack, case_id)
+    async with stack.client("intake", "partner", holder) as intake:
 
         async def read() -> dict[str, Any] | None:
-            headers = {"Content-Capability": grant["capability"]}
+            headers = {"Content-Capability": capability}
             answer = await intake.get(f"/contents/{case_id}", headers=headers)
             return answer.json() if answer.is_success else None
 
         return await until(read, "the holder reads the content")
+
+
+async def conversation(stack: Stack, receipt: dict[str, Any], canaries: Canaries, n: int) -> None:
+    """A holder asks, the reporter answers, hides the identity and withdraws, all with canaries."""
+    case_id, code = receipt["caseId"], receipt["code"]
+    holder, capability = await granted(stack, case_id)
+    question = {"questionId": str(uuid.uuid4()), "text": f"Heet u {canaries.name(n)}?"}
+    async with (
+        stack.client("intake", "partner", holder) as partner,
+        stack.client("intake") as reporter,
+    ):
+        headers = {"Content-Capability": capability}
+        path = f"/cases/{case_id}/questions"
+        asked = await partner.post(path, json=question, headers=headers)
+        assert asked.status_code == 201, asked.text
+        status = (await reporter.post("/report-statuses", json={"code": code})).json()
+        assert [item["text"] for item in status["questions"]] == [question["text"]]
+        answer = {"code": code, "questionId": question["questionId"], "text": canaries.email(n)}
+        for body, expected in (
+            (answer | {"text": ""}, 400),
+            (answer | {"questionId": canaries.phone(n)}, 400),
+            (answer, 200),
+            (answer | {"text": canaries.narrative(n)}, 409),
+        ):
+            assert (await reporter.post("/report-answers", json=body)).status_code == expected
+        for action in ("identity-removals", "withdrawals"):
+            done = await reporter.post(f"/report-{action}", json={"code": code})
+            assert done.status_code == 200, done.text
 
 
 def found_in_bytes(data: bytes, needles: Iterable[bytes]) -> set[bytes]:

@@ -155,9 +155,7 @@ def test_whoever_acknowledged_and_then_kept_silent_is_not_asked_at_another_loket
 
 
 def test_a_loket_that_the_case_is_about_is_passed_over():
-    start = stands(
-        first(loket="noord", other_lokets=("zuid", "west"), never=("school/zuid",))
-    )
+    start = stands(first(loket="noord", other_lokets=("zuid", "west"), never=("school/zuid",)))
 
     outcome, standing = _silent(start)
 

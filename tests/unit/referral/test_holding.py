@@ -110,9 +110,7 @@ def test_no_contact_makes_the_desk_ask_and_leaves_the_holder():
 def test_each_end_closes_the_case_or_brings_it_to_the_desk(outcome, kind, reason):
     decision = "upheld" if outcome == "decided" else None
 
-    ended = said(
-        held(kind_at_primary=kind), Answer.COMPLETED, outcome=outcome, decision=decision
-    )
+    ended = said(held(kind_at_primary=kind), Answer.COMPLETED, outcome=outcome, decision=decision)
 
     changed, last = ended.events
     assert changed.status is Status.COMPLETED

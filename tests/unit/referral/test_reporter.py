@@ -320,7 +320,9 @@ def test_what_is_not_asked_any_more_cannot_be_handed_over(status):
     assert outcome.verdict is Verdict.DUPLICATE
 
 
-@pytest.mark.parametrize("make", [held, lambda: stands(first()), lambda: stands(first(Mode.SIGNAL))])
+@pytest.mark.parametrize(
+    "make", [held, lambda: stands(first()), lambda: stands(first(Mode.SIGNAL))]
+)
 def test_who_is_switched_off_loses_the_case_and_routing_decides_again(make):
     standing = make()
 

@@ -87,7 +87,6 @@ class OneCase(RuleBasedStateMachine):
         assert not (outcome.referrals or outcome.events or outcome.feed)
         self.standing = Standing(outcome.case, self.standing.request, self.standing.holding)
 
-
     def _moved(self, item, by_the_desk):
         known = self.referrals.get(item.referral_id)
         if known is None:
@@ -322,4 +321,4 @@ class OneCase(RuleBasedStateMachine):
 
 
 TestOneCase = OneCase.TestCase
-TestOneCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+TestOneCase.settings = settings(max_examples=70, stateful_step_count=30, deadline=None)

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from contracts import topics
 from contracts.routing import RegisterActivated
+from deploy.local.provision import drop_databases, provision_databases
 from services.chassis.db import CHASSIS_MIGRATIONS, migrate
 from services.chassis.runtime import Runtime
 from services.referral import app as referral_app
@@ -194,10 +195,13 @@ class World:
         await self.activate(f"v-{uuid4().hex[:8]}", regime, valid_from=self.now)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def database_world(databases, tmp_path_factory):
-    made = World(databases["referral"], tmp_path_factory.mktemp("findings"))
-    await migrate(databases["referral"].owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 20)
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def database_world(servers, tmp_path_factory):
+    """One set of databases for all modules here: to make one takes longer than its tests."""
+    prefix = f"test_{secrets.token_hex(4)}"
+    urls = (await provision_databases(servers.postgres_admin_url, prefix))["referral"]
+    made = World(urls, tmp_path_factory.mktemp("findings"))
+    await migrate(urls.owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 20)
     await made.database.start(20)
     async with made.database.transaction() as connection:
         await connection.execute(
@@ -208,6 +212,7 @@ async def database_world(databases, tmp_path_factory):
     yield made
     await made.client.aclose()
     await made.database.stop()
+    await drop_databases(servers.postgres_admin_url, prefix)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

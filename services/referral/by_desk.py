@@ -5,6 +5,8 @@ from datetime import datetime
 
 from contracts.referral import (
     DESK,
+    ClosedBecause,
+    CompletedAs,
     DeclineReason,
     DeskReason,
     HandOverBy,
@@ -21,6 +23,7 @@ from services.referral.domain import (
     Verdict,
 )
 from services.referral.moves import (
+    closed,
     handled_by,
     joined,
     moved,
@@ -53,19 +56,42 @@ def assigned(
         return Outcome(Verdict.OUTDATED, case)
     if standing.holding is not None or (request is not None and not request.signal):
         return Outcome(Verdict.BUSY, case)
-    given_way = Outcome(Verdict.APPLIED, case)
-    if request is not None:
-        cancelled = moved(request, Status.CANCELLED, now)
-        given_way = Outcome(
-            Verdict.APPLIED,
-            case,
-            (cancelled,),
-            (announce.status_changed(case, cancelled, now),),
-            (announce.withdrawn_item(cancelled, now),),
-        )
     # The lokets that routing named belong to the organisation of its decision.
     case = replace(case, other_lokets=())
-    return joined(given_way, rules.offered(case, organisation, loket, offering, now))
+    offer = rules.offered(case, organisation, loket, offering, now)
+    return joined(_given_way(standing, now), offer)
+
+
+def _given_way(standing: Standing, now: datetime) -> Outcome:
+    """A signal that is out is taken back, because nobody answers it."""
+    case, request = standing.case, standing.request
+    if request is None:
+        return Outcome(Verdict.APPLIED, case)
+    cancelled = moved(request, Status.CANCELLED, now)
+    return Outcome(
+        Verdict.APPLIED,
+        case,
+        (cancelled,),
+        (announce.status_changed(case, cancelled, now),),
+        (announce.withdrawn_item(cancelled, now),),
+    )
+
+
+def ended(standing: Standing, outcome: CompletedAs, now: datetime) -> Outcome:
+    """The desk ends a case that rests with it, because of what came of it and never of silence.
+
+    ILLEGAL for an outcome that helps nobody; BUSY while somebody else holds it or is asked.
+    """
+    case, request = standing.case, standing.request
+    if not case.open:
+        return Outcome(Verdict.DUPLICATE, case)
+    if outcome in {CompletedAs.NOT_HELPED, CompletedAs.NO_CONTACT}:
+        return Outcome(Verdict.ILLEGAL, case)
+    if standing.holding is not None or (request is not None and not request.signal):
+        return Outcome(Verdict.BUSY, case)
+    stopped = outcome is CompletedAs.WITHDRAWN
+    because = ClosedBecause.WITHDRAWN if stopped else ClosedBecause.COMPLETED
+    return joined(_given_way(standing, now), closed(case, because, now, outcome))
 
 
 def handed_over(standing: Standing, referral: Referral, how: HandedOver, now: datetime) -> Outcome:
@@ -131,9 +157,13 @@ def followed(standing: Standing, step: NextStep, now: datetime) -> Outcome:
 
 
 def called_holder(standing: Standing, now: datetime) -> Outcome:
-    """The desk spoke with a silent holder, who goes on: its time begins anew."""
+    """The desk spoke with the holder, who goes on: its time begins anew.
+
+    About its silence, or about the reporter whom it could not reach and the desk could.
+    """
     held, step = standing.holding, standing.case.next_step
-    if held is None or step is None or step.action is not NextAction.CALL_HOLDER:
+    spoken_of = {NextAction.CALL_HOLDER, NextAction.ASK_REPORTER}
+    if held is None or step is None or step.action not in spoken_of:
         return Outcome(Verdict.OUTDATED, standing.case)
     case = handled_by(standing.case, held.organisation, now)
     return Outcome(Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),))

@@ -17,6 +17,7 @@ from contracts.situation import (
     Subject,
     Urgency,
 )
+from tests.contracts import finding_examples
 
 NOW = datetime(2026, 11, 24, 9, 30, 0, 123000, tzinfo=UTC)
 CASE, REPORT, REFERRAL, DECISION, QUESTION, CONSULTATION = (
@@ -258,6 +259,7 @@ EXAMPLES: tuple[Event, ...] = (
     operations.TallyPublished(
         tallied_source=envelope.service_source("intake"), through_sequence=41, at=NOW
     ),
+    *finding_examples.EXAMPLES,
 )
 
 

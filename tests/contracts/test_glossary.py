@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import contracts
-from contracts import intake, operations, referral, routing, situation
+from contracts import finding, intake, operations, referral, routing, situation
 
 TEXT = (Path(contracts.__file__).parent / "glossary.md").read_text(encoding="utf-8")
 ENUMERATIONS = [
     found
-    for module in (referral, intake, routing, operations, situation)
+    for module in (finding, referral, intake, routing, operations, situation)
     for _, found in inspect.getmembers(module, inspect.isclass)
     if issubclass(found, StrEnum) and found.__module__ == module.__name__
 ]

@@ -211,10 +211,10 @@ def test_questions(status: Status, case: CaseAsked | None, reason: Denied | None
 
 
 def dated(*days: str) -> NewReport:
-    known = [{"starts": f"event_{n}x".replace("0", "a").replace("1", "b"), "day": day}
-             for n, day in enumerate(days)]  # fmt: skip
-    body = {"situation": {"sector": "po", "reporter": "ouder", "kind": "klacht",
-                          "subject": "pesten"}, "knownDates": known}  # fmt: skip
+    starts = ("decision", "event", "absence")
+    known = [{"starts": word, "day": day} for word, day in zip(starts, days, strict=False)]
+    situation = {"sector": "po", "reporter": "ouder", "kind": "klacht", "subject": "pesten"}
+    body = {"situation": situation, "knownDates": known} if known else {"situation": situation}
     return NewReport.model_validate_json(json.dumps(body))
 
 

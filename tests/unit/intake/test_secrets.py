@@ -21,7 +21,13 @@ from services.intake.domain import NewReport, StoredReport
 from services.intake.receipts import ReceiptSigner, SigningKeyMissing, load_key
 from services.intake.settings import IntakeSettings
 from services.intake.throttle import Throttle
-from services.intake.vault import SealBroken, Vault, commitment
+from services.intake.vault import (
+    SealBroken,
+    Vault,
+    answer_label,
+    commitment,
+    question_label,
+)
 
 SECRET = bytes(range(32))
 CONTENT = {ContentField.NARRATIVE: b"wat er gebeurde", ContentField.IDENTITY: b'{"name":"Jo"}'}
@@ -53,6 +59,35 @@ def test_a_code_may_be_typed_loosely_and_its_hash_needs_the_key() -> None:
 @pytest.mark.parametrize("text", ["", "01AB", "01AB-CDEF-GHJK-MNPQ-RSTU", "x" * 60, "é" * 20])
 def test_what_can_be_no_code(text: str) -> None:
     assert Codes(SECRET).code_mac(text) is None
+
+
+def test_a_later_text_opens_only_under_its_case_and_label() -> None:
+    vault, case, question = Vault(SECRET), uuid4(), uuid4()
+    key = vault.seal(case, CONTENT).wrapped_key
+    label = answer_label(question)
+    sealed = vault.seal_more(case, key, label, b"groep zeven")
+    assert vault.open(case, key, label, sealed) == b"groep zeven"
+    assert sealed != vault.seal_more(case, key, label, b"groep zeven")
+    for wrong in (question_label(question), answer_label(uuid4()), ContentField.NARRATIVE):
+        with pytest.raises(SealBroken):
+            vault.open(case, key, wrong, sealed)
+    for other_vault, other_case in ((Vault(bytes(32)), case), (vault, uuid4())):
+        with pytest.raises(SealBroken):
+            other_vault.open(other_case, key, label, sealed)
+        with pytest.raises(SealBroken):
+            other_vault.seal_more(other_case, key, label, b"groep zeven")
+
+
+def test_a_text_is_known_again_only_with_the_key_and_for_its_question() -> None:
+    codes, question = Codes(SECRET), uuid4()
+    mac = codes.text_mac(question, "Ja.")
+    assert mac == Codes(SECRET).text_mac(question, "Ja.")
+    assert mac not in {
+        codes.text_mac(question, "Nee."),
+        codes.text_mac(uuid4(), "Ja."),
+        codes.body_mac(question.bytes + b"Ja."),
+        Codes(bytes(32)).text_mac(question, "Ja."),
+    }
 
 
 def test_another_library_opens_what_the_vault_seals(monkeypatch: pytest.MonkeyPatch) -> None:

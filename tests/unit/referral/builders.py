@@ -177,6 +177,12 @@ def onward(target: str = "lkc", **changes: Any) -> Standing:
     return stands(outcome, standing)
 
 
+def found(**changes) -> Standing:
+    """A complaint on which a committee decided: the case is at the desk for its finding."""
+    standing = held(kind_at_primary=Kind.KLACHT, **changes)
+    return go(standing, Answer.COMPLETED, outcome="decided", decision="upheld")
+
+
 def after(minutes: float) -> datetime:
     return NOW + timedelta(minutes=minutes)
 

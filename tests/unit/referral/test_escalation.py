@@ -355,7 +355,8 @@ def test_a_timer_that_nothing_belongs_to_is_put_out():
     late = replace(standing.case, reminders=2, timer_at=moment)
     outcome = tick(Standing(late), moment)
     assert outcome.case == replace(late, timer_at=None)
-    assert not (outcome.events or outcome.feed)
+    assert not outcome.events
+    assert not outcome.feed
 
 
 def test_a_second_silence_names_the_desk():

@@ -246,7 +246,9 @@ def test_of_a_decision_that_comes_too_late_only_the_number_is_noted(name):
 
     assert outcome.verdict is verdict
     assert outcome.case == replace(standing.case, decision_number=event.number)
-    assert not (outcome.referrals or outcome.events or outcome.feed)
+    assert not outcome.referrals
+    assert not outcome.events
+    assert not outcome.feed
 
 
 def test_after_a_decision_that_came_too_late_routing_is_asked_with_a_fresh_number():

@@ -96,7 +96,9 @@ def test_every_answer_in_every_state(state, says, verdict):
         assert outcome.events
         return
     assert outcome.case == standing.case
-    assert not (outcome.referrals or outcome.events or outcome.feed)
+    assert not outcome.referrals
+    assert not outcome.events
+    assert not outcome.feed
     refused = announce.refusal(event, verdict, standing.case, referral, NOW)
     assert refused.status is referral.status
     assert refused.business_status is referral.business_status

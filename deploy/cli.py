@@ -28,6 +28,7 @@ GROUPS = {
     "deploy.commands.parked": ("parked",),
     "deploy.commands.topics": ("rebuild-topics",),
     "deploy.commands.token": ("token",),
+    "deploy.commands.simulate": ("simulate",),
     "deploy.commands.faults": ("faults",),
     "benchmarks.cli": ("bench",),
 }

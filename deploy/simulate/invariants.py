@@ -13,11 +13,11 @@ from contracts.referral import (
     Answer,
     BusinessStatus,
     CaseClosed,
+    RedecisionRequested,
     ReferralAnswered,
     ReferralOffer,
     ReferralReminder,
     ReferralStatusChanged,
-    RedecisionRequested,
     Status,
 )
 from deploy.simulate.broker import Record

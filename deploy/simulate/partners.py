@@ -8,8 +8,8 @@ from contracts import topics
 from contracts.envelope import partner_source
 from contracts.referral import (
     Answer,
-    CompletedAs,
     ComplaintDecision,
+    CompletedAs,
     DeclineReason,
     ReferralAnswered,
     ReferralOffer,
@@ -98,9 +98,7 @@ class Partners:
             return
         self.told_by_desk()
         known = [
-            (name, offer)
-            for name, offers in self._offers.items()
-            for offer in offers.values()
+            (name, offer) for name, offers in self._offers.items() for offer in offers.values()
         ]
         if rng.random() < 0.85:
             # Mostly work in hand, sometimes an offer that is long over.
@@ -136,7 +134,9 @@ class Partners:
             until = now + timedelta(days=rng.choice((1, 7, 90, 400)))
         elif said is Answer.COMPLETED:
             outcome = rng.choice(_OUTCOMES)
-            decision = rng.choice((None, *ComplaintDecision)) if outcome is CompletedAs.DECIDED else None
+            decision = (
+                rng.choice((None, *ComplaintDecision)) if outcome is CompletedAs.DECIDED else None
+            )
         elif said is Answer.REFERRED_ONWARD:
             target = rng.choice(_TARGETS)
         return ReferralAnswered(

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from contracts import topics
+from contracts.calendar import SchoolRegion
 from contracts.envelope import service_source
 from contracts.intake import ReportReceived
 from contracts.referral import DESK, RedecisionRequested
 from contracts.routing import CaseAssigned, HandlingLimits, Mode, OnwardRefused, ProposalProblem
-from contracts.calendar import SchoolRegion
 from contracts.situation import Urgency
 from deploy.simulate.broker import Record
 from deploy.simulate.ledger import Outgoing

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from contracts.referral import DESK
 from deploy.simulate.core import Subject
 from deploy.simulate.invariants import Judge
 from deploy.simulate.partners import Partners
@@ -12,7 +11,7 @@ from deploy.simulate.past import Broken, require
 from deploy.simulate.people import Desk, Intake
 from deploy.simulate.picture import Watcher, check_end
 from deploy.simulate.routing import RoutingService
-from deploy.simulate.shell import Fate, ReferralDraft, ReferralService, deliver
+from deploy.simulate.shell import Fate, ReferralDraft, ReferralService, Service, deliver
 from deploy.simulate.world import ORGANISATIONS, SERVICES, World
 from services.referral.domain import Verdict
 
@@ -66,7 +65,7 @@ class Simulation:
         self._shell = subject.shell
         self._judge = Judge(self.world)
         self.referral = ReferralService(self.world, subject, self._judge)
-        self._consumers = {
+        self._consumers: dict[str, Service] = {
             "referral": self.referral,
             "routing": RoutingService(self.world),
         }
@@ -229,7 +228,7 @@ class Simulation:
         broker, rng = self.world.broker, self.world.rng
         reader = rng.choice([*self._consumers, self._watcher.name, *ORGANISATIONS])
         partitions = broker.read_partitions(reader)
-        if reader == DESK or not partitions:
+        if not partitions:
             return
         partition = rng.choice(partitions)
         offset = max(0, broker.offset(reader, partition) - 1 - rng.randrange(3))

@@ -27,7 +27,8 @@ def check_standing(book: Book, case: Case, past: Past, proofs: Proofs) -> None:
         require(case.holder == holder, "P2", f"holder is {case.holder}, must be {holder}")
     else:
         require(not requests and not holding, "P2", "a closed case has a live referral")
-    request, held = (requests or [None])[0], (holding or [None])[0]
+    request = requests[0] if requests else None
+    held = holding[0] if holding else None
     _next_step(case, request, held)
     _proved(case, request, own, proofs)
     require(case.first_received_at == past.first_received_at, "P7", "the first receipt was changed")

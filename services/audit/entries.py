@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from contracts.envelope import Envelope
 from contracts.event import Event
 from contracts.referral import NextStep
-from services.audit.domain import Entry, Seen
+from services.audit.domain import Entry
 
 # Where an event model keeps the moment at which it happened.
 _MOMENTS = (
@@ -19,7 +20,7 @@ _STATUS = ("status", "mode", "state", "because")
 _REASON = (*("reason", "business_status", "outcome", "rung", "term", "problem", "action"),)
 
 
-def entry_of(event: Event, seen: Seen, number: int | None) -> Entry:
+def entry_of(event: Event, seen: Envelope, number: int | None) -> Entry:
     """The entry of an event; `number` counts the events of its case from 1."""
     known = vars(event)
     given = known.get

@@ -1,7 +1,8 @@
 """What an event counts as, and of whom. Pure: a sum, so order and batches do not matter.
 
-Facts have the names of states and outcomes in the contracts. The desk and the reporter are counted
-under their own ids, `vangnet` and `reporter`.
+Facts have the names of states and outcomes in the contracts. How many findings there are is not
+told here but by `figure_store.finding_figures`, because a finding can be told of twice. The
+desk and the reporter are counted under their own ids, `vangnet` and `reporter`.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,7 +12,6 @@ from contracts.event import Event
 from contracts.finding import (
     BOARD,
     FindingEscalated,
-    FindingIssued,
     FindingReminded,
     FindingReplied,
     FindingSettled,
@@ -104,11 +104,6 @@ def _advised(event: ConsultationAnswered) -> list[Counted]:
     return [(event.organisation, "advised" if event.advised else "not-advised")]
 
 
-def _found(event: FindingIssued) -> list[Counted]:
-    # The record of a finding is told of once more when it is completed.
-    return [(event.board, "finding-issued")] if event.recorded else []
-
-
 def _finding_up(event: FindingEscalated) -> list[Counted]:
     return [(event.organisation, "finding-escalated")]
 
@@ -126,7 +121,6 @@ _FIGURES: dict[type[Event], Callable[[Any], Iterable[Counted]]] = {
     TermWarned: lambda event: [(event.organisation, "term-warned")],
     ConsultationAsked: _asked,
     ConsultationAnswered: _advised,
-    FindingIssued: _found,
     FindingReplied: lambda event: [(BOARD, f"finding-{event.reply.value}")],
     FindingReminded: lambda event: [(event.actor, "finding-reminded")],
     FindingEscalated: _finding_up,

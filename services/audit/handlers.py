@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from contracts.envelope import Envelope
 from contracts.operations import TallyPublished
 from services.audit import chain, figure_store, log_store, sequences, specials, store
-from services.audit.domain import Entry, Picture, Seen
+from services.audit.domain import Entry, Picture
 from services.audit.entries import entry_of
 from services.audit.figures import summed
 from services.audit.merges import blank, case_of, merge
@@ -35,7 +34,7 @@ def fold(
     after: dict[UUID, Picture] = {}
     entries = []
     for item in received:
-        event, seen = item.event, seen_of(item.envelope)
+        event, seen = item.event, item.envelope
         case_id = case_of(event)
         number = None
         if case_id is not None:
@@ -44,18 +43,6 @@ def fold(
             number = after[case_id].entries
         entries.append(entry_of(event, seen, number))
     return after, entries
-
-
-def seen_of(envelope: Envelope) -> Seen:
-    """What audit keeps of an envelope."""
-    return Seen(
-        envelope.source,
-        envelope.sequence,
-        envelope.id,
-        envelope.type,
-        envelope.time,
-        envelope.data,
-    )
 
 
 async def _write_pictures(

@@ -1,8 +1,6 @@
 """SQL of the append-only log: `trail` and its head."""
 
 from collections.abc import Sequence
-from dataclasses import fields
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +10,8 @@ from services.chassis.db import Connection
 # A case with more events than this is a fault in itself; the listing stays bounded.
 CASE_ENTRIES_MAX = 1000
 
-_ENTRY = tuple(field.name for field in fields(Entry))
-_values = attrgetter(*_ENTRY)
-_COLUMNS = ("log_index", *_ENTRY, "leaf", "chain")
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM trail"  # noqa: S608  # names of a dataclass
+_COLUMNS = ("log_index", *Entry._fields, "leaf", "chain")
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM trail"  # noqa: S608  # names of a tuple
 
 
 async def lock_head(connection: Connection) -> Head:
@@ -34,7 +30,7 @@ async def append(connection: Connection, new_head: Head, logged: Sequence[Logged
     await connection.copy_records_to_table(
         "trail",
         columns=_COLUMNS,
-        records=[(i.log_index, *_values(i.entry), i.leaf, i.chain) for i in logged],
+        records=[(index, *entry, leaf, chain) for index, entry, leaf, chain in logged],
     )
     await connection.execute(
         "UPDATE log_head SET size = $1, chain = $2", new_head.size, new_head.chain

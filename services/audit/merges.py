@@ -6,11 +6,11 @@ counts, then the one with the higher sequence in referral's source.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from contracts.envelope import Envelope
 from contracts.event import Event
 from contracts.finding import (
     FindingEscalated,
@@ -39,7 +39,7 @@ from contracts.referral import (
     TermWarned,
 )
 from contracts.routing import CaseAssigned
-from services.audit.domain import Picture, Seen
+from services.audit.domain import Picture
 
 _BITS_MAX = 62
 # A partner that said any of these has the referral in its hands: it knows of the case.
@@ -91,12 +91,11 @@ def blank(case_id: UUID) -> Picture:
     return Picture(case_id, case_reference(case_id))
 
 
-def merge(picture: Picture, event: Event, seen: Seen) -> Picture:
+def merge(picture: Picture, event: Event, seen: Envelope) -> Picture:
     """The picture with one more event; each event may be given once."""
     # By class in a table: a match on models asks each abstract class in turn, per event.
     own = _MERGES.get(type(event))
-    return replace(
-        picture,
+    return picture._replace(
         entries=picture.entries + 1,
         last_event_at=_latest(picture.last_event_at, seen.time),
         # An event without a merge counts in the trail; the picture does not need it.
@@ -104,7 +103,7 @@ def merge(picture: Picture, event: Event, seen: Seen) -> Picture:
     )
 
 
-def _reported(picture: Picture, event: ReportReceived, _: Seen) -> _Changes:
+def _reported(picture: Picture, event: ReportReceived, _: Envelope) -> _Changes:
     if picture.received_at is not None and picture.report_id is not None:
         known = (picture.received_at, picture.report_id)
         if known <= (event.received_at, event.report_id):
@@ -117,7 +116,7 @@ def _reported(picture: Picture, event: ReportReceived, _: Seen) -> _Changes:
     }
 
 
-def _assigned(picture: Picture, event: CaseAssigned, _: Seen) -> _Changes:
+def _assigned(picture: Picture, event: CaseAssigned, _: Envelope) -> _Changes:
     fields: _Changes = {
         "decisions_seen": picture.decisions_seen | _bit(event.number),
         "assigned_at": _earliest(picture.assigned_at, event.decided_at),
@@ -127,7 +126,7 @@ def _assigned(picture: Picture, event: CaseAssigned, _: Seen) -> _Changes:
     return fields
 
 
-def _held(picture: Picture, event: _ReferralEvent, seen: Seen) -> _Changes:
+def _held(picture: Picture, event: _ReferralEvent, seen: Envelope) -> _Changes:
     """Who holds the case and what comes next, if this event is later than what was seen."""
     fields: _Changes = {"handoffs_seen": picture.handoffs_seen | _bit(event.handoff)}
     known = (picture.handoff, picture.holder_sequence)
@@ -145,7 +144,7 @@ def _held(picture: Picture, event: _ReferralEvent, seen: Seen) -> _Changes:
     }
 
 
-def _offered(picture: Picture, event: ReferralOffered, seen: Seen) -> _Changes:
+def _offered(picture: Picture, event: ReferralOffered, seen: Envelope) -> _Changes:
     offered = _held(picture, event, seen)
     offered["offered_at"] = _earliest(picture.offered_at, event.at)
     if event.signal:
@@ -154,7 +153,7 @@ def _offered(picture: Picture, event: ReferralOffered, seen: Seen) -> _Changes:
     return offered | {"offer_sequence": max(picture.offer_sequence, seen.sequence)}
 
 
-def _answered(picture: Picture, event: ReferralStatusChanged, seen: Seen) -> _Changes:
+def _answered(picture: Picture, event: ReferralStatusChanged, seen: Envelope) -> _Changes:
     fields = _held(picture, event, seen)
     if event.status in _PROVE_RECEIPT:
         fields["referral_received_at"] = _earliest(picture.referral_received_at, event.at)
@@ -173,11 +172,11 @@ def _answered(picture: Picture, event: ReferralStatusChanged, seen: Seen) -> _Ch
     return fields
 
 
-def _desk(picture: Picture, event: CaseAtDesk, seen: Seen) -> _Changes:
+def _desk(picture: Picture, event: CaseAtDesk, seen: Envelope) -> _Changes:
     return _held(picture, event, seen) | _desk_because(picture, event.reason, seen)
 
 
-def _desk_because(picture: Picture, reason: DeskReason, seen: Seen) -> _Changes:
+def _desk_because(picture: Picture, reason: DeskReason, seen: Envelope) -> _Changes:
     if seen.sequence <= picture.desk_sequence:
         return {}
     return {"at_desk_reason": reason.value, "desk_sequence": seen.sequence}
@@ -188,7 +187,7 @@ def _rests_at_desk(event: ReferralStatusChanged) -> bool:
     return event.holder == DESK and step is not None and step.actor == DESK
 
 
-def _closed(picture: Picture, event: CaseClosed, seen: Seen) -> _Changes:
+def _closed(picture: Picture, event: CaseClosed, seen: Envelope) -> _Changes:
     fields = _held(picture, event, seen)
     if seen.sequence > picture.closed_sequence:
         fields |= {
@@ -200,27 +199,27 @@ def _closed(picture: Picture, event: CaseClosed, seen: Seen) -> _Changes:
     return fields
 
 
-def _withdrawn(picture: Picture, event: ReportWithdrawn, _: Seen) -> _Changes:
+def _withdrawn(picture: Picture, event: ReportWithdrawn, _: Envelope) -> _Changes:
     return {"withdrawn_at": _earliest(picture.withdrawn_at, event.withdrawn_at)}
 
 
-def _reminded(picture: Picture, event: ReferralReminded, seen: Seen) -> _Changes:
+def _reminded(picture: Picture, event: ReferralReminded, seen: Envelope) -> _Changes:
     return _held(picture, event, seen) | {"reminders": picture.reminders + 1}
 
 
-def _escalated(picture: Picture, event: ReferralEscalated, seen: Seen) -> _Changes:
+def _escalated(picture: Picture, event: ReferralEscalated, seen: Envelope) -> _Changes:
     return _held(picture, event, seen) | {"escalations": picture.escalations + 1}
 
 
-def _parked(picture: Picture, _: EventParked, __: Seen) -> _Changes:
+def _parked(picture: Picture, _: EventParked, __: Envelope) -> _Changes:
     return {"parked_open": picture.parked_open + 1}
 
 
-def _redriven(picture: Picture, _: EventRedriven, __: Seen) -> _Changes:
+def _redriven(picture: Picture, _: EventRedriven, __: Envelope) -> _Changes:
     return {"parked_open": picture.parked_open - 1}
 
 
-_MERGES: dict[type[Event], Callable[[Picture, Any, Seen], _Changes]] = {
+_MERGES: dict[type[Event], Callable[[Picture, Any, Envelope], _Changes]] = {
     ReportReceived: _reported,
     CaseAssigned: _assigned,
     ReferralOffered: _offered,

@@ -5,9 +5,7 @@ change before it is written. Every statement takes a whole batch.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +16,7 @@ from services.chassis.db import Connection
 
 PARKED_SHOWN_MAX = 100
 
-_PICTURE = tuple(field.name for field in fields(Picture))
+_PICTURE = Picture._fields
 _DERIVED = ("standing", "due_at")
 _TYPES = {
     "case_id": "uuid",
@@ -45,7 +43,6 @@ def _type_of(column: str) -> str:
 
 _ALL = (*_PICTURE, *_DERIVED)
 _COLUMNS = ", ".join(_PICTURE)
-_values = attrgetter(*_PICTURE)
 _LOAD = f"SELECT {_COLUMNS} FROM case_picture WHERE case_id = ANY($1::uuid[])"  # noqa: S608
 _WRITE = (
     f"INSERT INTO case_picture ({', '.join(_ALL)}) SELECT * FROM unnest("  # noqa: S608
@@ -63,7 +60,7 @@ async def pictures(connection: Connection, case_ids: Iterable[UUID]) -> dict[UUI
 
 async def write_pictures(connection: Connection, changed: Sequence[Picture]) -> None:
     """Insert or replace pictures."""
-    rows = [(*_values(p), standing(p).value, due_at(p)) for p in changed]
+    rows = [(*p, standing(p).value, due_at(p)) for p in changed]
     await connection.execute(_WRITE, *(list(column) for column in zip(*rows, strict=True)))
 
 
@@ -274,7 +271,7 @@ WHERE case_id > $1 AND standing NOT IN ('picked-up', 'closed')
   AND (standing IN ('incomplete', 'parked')
        OR (standing IN ('at-desk', 'waiting') AND due_at < $3))
 ORDER BY case_id LIMIT $2
-"""  # noqa: S608  # column names of a dataclass
+"""  # noqa: S608  # column names of a tuple
 
 
 async def unpicked(connection: Connection, after: UUID, limit: int, now: datetime) -> list[Picture]:

@@ -11,6 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from contracts.finding import FindingState
+from contracts.referral import NextAction
 from contracts.situation import Urgency
 from services.chassis.db import Connection
 from services.intake.domain import CaseStanding, ReferralKnown, TermEnds
@@ -114,6 +115,23 @@ async def put_standings(connection: Connection, rows: Sequence[StandingRow], now
     )
 
 
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    """Who acts next after an event of referral that leaves the stage as it is."""
+
+    case_id: UUID
+    handoff: int
+    sequence: int
+    next_actor: str | None
+    next_by: datetime | None
+    next_action: NextAction | None
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Grows with what happens to the same thing."""
+        return (self.handoff, self.sequence)
+
+
 # Locked in one order, as the inserts are: an update alone would lock in any order.
 _UPDATE_STEPS = """
 WITH sent AS (
@@ -132,16 +150,16 @@ WHERE s.case_id = sent.case_id
 """
 
 
-async def put_steps(connection: Connection, rows: Sequence[StandingRow], now: datetime) -> None:
+async def put_steps(connection: Connection, rows: Sequence[StepRow], now: datetime) -> None:
     """Take over only who acts next, one row per case; the stage stays, and so does a newer step."""
     await connection.execute(
         _UPDATE_STEPS,
         [row.case_id for row in rows],
         [row.handoff for row in rows],
         [row.sequence for row in rows],
-        [row.standing.next_actor for row in rows],
-        [row.standing.next_by for row in rows],
-        [row.standing.next_action for row in rows],
+        [row.next_actor for row in rows],
+        [row.next_by for row in rows],
+        [row.next_action for row in rows],
         now,
     )
 

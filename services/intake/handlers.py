@@ -33,9 +33,10 @@ from services.intake.follow_store import (
     FindingRow,
     ReferralRow,
     StandingRow,
+    StepRow,
     TermRow,
 )
-from services.intake.rules import CaseEvent, assigned_stage, referral_standing, with_step
+from services.intake.rules import CaseEvent, assigned_stage, referral_standing
 
 
 class DecisionSeen(Event):
@@ -118,7 +119,7 @@ class _News:
     decisions: dict[UUID, DecisionRow] = field(default_factory=dict)
     standings: dict[UUID, StandingRow] = field(default_factory=dict)
     referrals: dict[UUID, ReferralRow] = field(default_factory=dict)
-    steps: dict[UUID, StandingRow] = field(default_factory=dict)
+    steps: dict[UUID, StepRow] = field(default_factory=dict)
     terms: dict[tuple[UUID, str, str], TermRow] = field(default_factory=dict)
     findings: dict[UUID, FindingRow] = field(default_factory=dict)
 
@@ -133,9 +134,7 @@ class _News:
                 _keep(self.standings, event.case_id, _standing(event, sequence))
             case ReferralEscalated():
                 # The stage is told by other events; this one may have set another next step.
-                standing = with_step(CaseStanding(holder=event.holder), event.next_step)
-                row = StandingRow(event.case_id, event.handoff, sequence, standing)
-                _keep(self.steps, event.case_id, row)
+                _keep(self.steps, event.case_id, _step(event, sequence))
             case _:
                 self._take_seldom(event, sequence)
 
@@ -166,6 +165,18 @@ def _standing(event: CaseEvent, sequence: int) -> StandingRow:
 def _decision(event: DecisionSeen) -> DecisionRow:
     standing = CaseStanding(assigned_stage(event.mode))
     return DecisionRow(event.case_id, event.number, standing, event.urgency)
+
+
+def _step(event: ReferralEscalated, sequence: int) -> StepRow:
+    step = event.next_step
+    return StepRow(
+        event.case_id,
+        event.handoff,
+        sequence,
+        step.actor if step else None,
+        step.due_at if step else None,
+        step.action if step else None,
+    )
 
 
 def _referral(event: ReferralOffered | ReferralStatusChanged, sequence: int) -> ReferralRow:

@@ -1,7 +1,7 @@
 """Pure decisions of intake: stage of a case, what a reporter may do, who may fetch content."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -15,7 +15,6 @@ from contracts.referral import (
     CaseClosed,
     ClosedBecause,
     DeskReason,
-    NextStep,
     RedecisionRequested,
     ReferralOffered,
     ReferralStatusChanged,
@@ -78,24 +77,23 @@ def assigned_stage(mode: Mode) -> Stage:
 
 def referral_standing(event: CaseEvent) -> CaseStanding:
     """How a case stands after an event of referral."""
-    stage = referral_stage(event)
-    standing = CaseStanding(
+    stage, step = referral_stage(event), event.next_step
+    until, outcome = None, None
+    if isinstance(event, ReferralStatusChanged):
+        until = event.until if stage is Stage.ON_HOLD else None
+        outcome = event.outcome
+    elif isinstance(event, CaseClosed):
+        outcome = event.outcome
+    return CaseStanding(
         stage,
         event.holder,
-        until=event.until
-        if isinstance(event, ReferralStatusChanged) and stage is Stage.ON_HOLD
-        else None,
-        onward_to=_onward_to(event) if stage is Stage.ONWARD else None,
-        outcome=event.outcome if isinstance(event, ReferralStatusChanged | CaseClosed) else None,
+        step.actor if step else None,
+        step.due_at if step else None,
+        step.action if step else None,
+        until,
+        _onward_to(event) if stage is Stage.ONWARD else None,
+        outcome,
     )
-    return with_step(standing, event.next_step)
-
-
-def with_step(standing: CaseStanding, step: NextStep | None) -> CaseStanding:
-    """The same with who acts next."""
-    if step is None:
-        return standing
-    return replace(standing, next_actor=step.actor, next_by=step.due_at, next_action=step.action)
 
 
 def referral_stage(event: CaseEvent) -> Stage:

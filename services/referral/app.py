@@ -22,6 +22,8 @@ from services.referral.capability import Signer, load_key
 from services.referral.deadlines import Deadlines
 from services.referral.domain import Verdict
 from services.referral.effects import Publishing
+from services.referral.findings import api as findings_api
+from services.referral.findings.deadlines import Findings
 from services.referral.handlers import Handlers
 from services.referral.partners import Partners, load_partners
 from services.referral.settings import ReferralSettings
@@ -46,13 +48,15 @@ def build(settings: ReferralSettings) -> FastAPI:
     def count(event: str, verdict: Verdict) -> None:
         outcomes.labels(event, verdict.value).inc()
 
-    handlers = Handlers(publishing, partners, count, runtime.clock)
+    findings = Findings(publishing)
+    handlers = Handlers(publishing, partners, count, runtime.clock, findings.on_register)
     deadlines = Deadlines(
         runtime.database,
         publishing,
         count,
         SteadyClock(runtime.clock),
         settings.deadline_grace_seconds,
+        [findings.fire],
     )
     key = load_key(settings.signing_key_file, create=settings.environment != "production")
     signer = Signer(key, settings.capability_seconds)
@@ -86,6 +90,7 @@ def build(settings: ReferralSettings) -> FastAPI:
             desk.router(),
             desk_actions.router(publishing),
             partner_admin.router(publishing),
+            findings_api.router(publishing),
         ],
         migrations=Path(__file__).parent / "migrations",
     )

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from contracts.situation import Situation
 from services.chassis.db import Connection
 from services.routing import store
-from services.routing.rules import CompiledRegister, decide
+from services.routing.rules import CompiledRegister, Proposed, decide
 from services.routing.store import PastDecisions
 
 CHUNK = 2_000
@@ -47,10 +47,11 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """An explanation as it was stored: what was decided, and without whom."""
+    """An explanation as it was stored: what was decided, without whom, and who was named then."""
 
     outcome: Outcome
     excluded: frozenset[str]
+    proposed: Proposed | None = None
 
 
 @dataclass(slots=True)
@@ -92,14 +93,19 @@ def past_of(explanation: str) -> Past:
         tuple(stored["shown"]),
         tuple(term["term"] for term in stored["terms"]),
     )
-    return Past(outcome, frozenset(stored["excluded"]))
+    named = stored.get("proposal")
+    proposed = None if named is None else Proposed(named["organisation"])
+    return Past(outcome, frozenset(stored["excluded"]), proposed)
 
 
 def outcome_by(
-    register: CompiledRegister, situation: Situation, excluded: frozenset[str]
+    register: CompiledRegister,
+    situation: Situation,
+    excluded: frozenset[str],
+    proposed: Proposed | None = None,
 ) -> Outcome:
     """What a register decides."""
-    decision = decide(register, situation, excluded, weigh=False)
+    decision = decide(register, situation, excluded, proposed=proposed, weigh=False)
     return Outcome(
         decision.primary,
         decision.loket,
@@ -128,7 +134,8 @@ def count(
         except ValidationError:
             replayed.unreadable += group.decisions
             continue
-        _compare(replayed, group, old.outcome, outcome_by(register, situation, old.excluded))
+        new = outcome_by(register, situation, old.excluded, old.proposed)
+        _compare(replayed, group, old.outcome, new)
 
 
 def _compare(replayed: Replayed, group: PastDecisions, old: Outcome, new: Outcome) -> None:

@@ -274,7 +274,7 @@ def _reply(body: ReplyGiven, by: str, day: date) -> Reply:
         replied_on=(body.replied_on or day) if by == DESK else day,
         by=by,
         reasons=body.reasons,
-        new_date=body.new_date,
+        new_date=body.until,
         measures_by=body.measures_by,
         digest=body.digest,
     )

@@ -1,6 +1,7 @@
 """What one transaction writes of findings, with the cases that rest for them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -72,7 +73,9 @@ class FindingEffects:
         assert standing is not None
         case = standing.case
         if finding.step is not None:
-            return by_desk.followed(standing, finding.step.of_case, self.now)
+            followed = by_desk.followed(standing, finding.step.of_case, self.now)
+            # The finding reminds and escalates by itself; a second timer would say it twice.
+            return replace(followed, case=replace(followed.case, timer_at=None))
         if not case.open or case.desk_reason is not DeskReason.FINDING:
             return CaseOutcome(CaseVerdict.OUTDATED, case)
         match finding.settlement:

@@ -55,14 +55,14 @@ class FindingGiven(_Given):
 class ReplyGiven(_Given):
     """A board's reply; a repeat with the same `replyId` is harmless.
 
-    `reasons` are needed unless the board follows, `newDate` with a deviation from the term. From
-    the desk also the `digest` of the letter that it saw, and the day of it.
+    `reasons` are needed unless the board follows, `until` (the new date) with a deviation from the
+    term. From the desk also the `digest` of the letter that it saw, and the day of it.
     """
 
     reply_id: UUID
     reply: BoardReply
     reasons: _Text | None = None
-    new_date: date | None = None
+    until: date | None = None
     measures_by: date | None = None
     replied_on: date | None = None
     digest: _Digest | None = None
@@ -148,7 +148,7 @@ class ReplyView(_Model):
     replied_on: date
     on_behalf: bool
     reasons: str | None
-    new_date: date | None
+    until: date | None
     measures_by: date | None
     digest: str | None
 
@@ -242,7 +242,7 @@ def view_of(
             **_summary(finding, now),
             "regime": _regime(finding),
             "replies": [
-                {**asdict(item), "on_behalf": item.by == DESK}
+                {**asdict(item), "on_behalf": item.by == DESK, "until": item.new_date}
                 | ({} if texts else {"reasons": None})
                 for item in replies
             ],

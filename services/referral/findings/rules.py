@@ -77,6 +77,8 @@ def evidence(finding: Finding, shown: Evidence, held: Held, now: datetime) -> Ou
     """Somebody recorded what shows whether the finding was followed; confirmed, it settles it."""
     if not finding.open:
         return Outcome(Verdict.ENDED, finding)
+    if shown.day > times.today(now):
+        return Outcome(Verdict.DATE_REFUSED, finding)
     known = replace(finding, evidence=finding.evidence + 1, changed_at=now)
     if not shown.confirms:
         return Outcome(Verdict.APPLIED, known)

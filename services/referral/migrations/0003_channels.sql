@@ -66,6 +66,8 @@ CREATE INDEX delivery_of_case ON delivery (organisation, channel, case_id, seque
     WHERE state = 'waiting';
 CREATE INDEX delivery_due ON delivery (organisation, channel, next_try_at)
     WHERE state = 'waiting';
+CREATE INDEX delivery_leased ON delivery (organisation, channel, leased_until)
+    WHERE leased_until IS NOT NULL;
 CREATE INDEX delivery_queued ON delivery (queued_at) WHERE state = 'waiting';
 CREATE INDEX delivery_escalation ON delivery (escalate_at)
     WHERE escalated_at IS NULL AND escalate_at IS NOT NULL AND state <> 'delivered';

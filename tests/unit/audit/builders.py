@@ -50,8 +50,6 @@ from contracts.referral import (
 )
 from contracts.routing import CaseAssigned, HandlingLimits, Mode
 from contracts.situation import Kind, Reporter, Sector, Situation, Subject, Urgency
-from services.audit.domain import Seen
-from services.audit.handlers import seen_of
 from services.chassis.incoming import Received
 from services.chassis.parked import Record
 
@@ -94,8 +92,8 @@ class Sources:
         return self.publish(service, event)
 
 
-def seen(item: Received) -> Seen:
-    return seen_of(item.envelope)
+def seen(item: Received) -> Envelope:
+    return item.envelope
 
 
 def step(
@@ -311,7 +309,6 @@ class Story:
             board=BOARD,
             decision=ComplaintDecision.UPHELD,
             advice=True,
-            recorded=True,
         )
         if reply_days is None:
             told = {"because": EscalatedBecause.SILENCE, "rung": 0, "told_by": ToldBy.DESK}

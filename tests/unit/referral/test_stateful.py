@@ -45,22 +45,33 @@ ORGANISATIONS = ["school", "bevoegd_gezag", "lkc", "inspectie"]
 NEVER = ("beschuldigde", "lkc/noord")
 EVERYBODY = st.sampled_from([*ORGANISATIONS, NEVER[0], DESK])
 LOKETS = st.sampled_from([None, "noord", "zuid"])
-CHANNELS = st.sampled_from([Channel.INBOX, Channel.KAFKA, Channel.DESK])
+CHANNELS = st.sampled_from([Channel.INBOX, Channel.KAFKA, Channel.WEBHOOK, Channel.DESK, None])
+MODES = st.sampled_from([Mode.REFER, Mode.REFER, Mode.REFER, Mode.SIGNAL, Mode.DESK])
+# Of what ends a case only a part is done, or most of the time there would be nothing to do.
+SELDOM = st.integers(0, 4).map(lambda n: n == 4)
 TICKS_MAX = 20
 
 
 class OneCase(RuleBasedStateMachine):
     """One case, its referrals, and whatever partners, time, reporter and desk do to it."""
 
-    @initialize(urgency=st.sampled_from(Urgency), kind=st.sampled_from(Kind), data=st.data())
-    def open_case(self, urgency, kind, data):
+    @initialize(
+        urgency=st.sampled_from(Urgency),
+        kind=st.sampled_from(Kind),
+        far=st.integers(0, 5),
+        data=st.data(),
+    )
+    def open_case(self, urgency, kind, far, data):
         self.now = NOW
         self.standing = None
         self.referrals = {}
         self.accepted = set()
         self.case_id = assigned().case_id
         self.about = {"urgency": urgency, "kind_at_primary": kind}
-        self._decide(data, 1, "school", onward=False)
+        self._decide(data, 1, "school", data.draw(MODES))
+        for organisation in ("school", "lkc", "lkc", "lkc", "inspectie")[:far]:
+            # Offered, accepted, referred onward, agreed, accepted by the next.
+            self.go_on(data, organisation, 0)
 
     @property
     def case(self):
@@ -122,13 +133,37 @@ class OneCase(RuleBasedStateMachine):
     def _any(self, data):
         return data.draw(st.sampled_from(list(self.referrals.values())))
 
+    # The ordinary course of things, so that the rest finds cases that got somewhere.
+
+    @rule(data=st.data(), organisation=st.sampled_from(ORGANISATIONS), turn=st.integers(0, 3))
+    def take_a_turn(self, data, organisation, turn):
+        self.go_on(data, organisation, turn)
+
+    def go_on(self, data, organisation, turn):
+        request, held = self.standing.request, self.standing.holding
+        if request is not None and not request.signal:
+            says = (Answer.ACCEPTED, Answer.ACCEPTED, Answer.RECEIVED, Answer.REJECTED)[turn]
+            self._hear(request, says, {})
+        elif held is not None and held.onward_to is not None:
+            number = self.case.decision_number + 1
+            self._decide(data, number, held.onward_to, Mode.REFER, onward=True)
+        elif held is not None:
+            says = (Answer.REFERRED_ONWARD, Answer.IN_PROGRESS, Answer.ON_HOLD,
+                    Answer.RETURNED)[turn]  # fmt: skip
+            along = {"suggested_organisation": organisation, "until": self.now + timedelta(days=9)}
+            self._hear(held, says, along)
+        elif self.case.open:
+            self._decide(data, self.case.decision_number + 1, organisation, data.draw(MODES))
+        else:
+            self.take(reporter.not_helped(self.standing, self.now))
+
     # What routing says.
 
-    def _decide(self, data, number, organisation, *, onward):
+    def _decide(self, data, number, organisation, mode, *, onward=False):
         event = assigned(
             organisation,
             number,
-            Mode.REFER if onward else data.draw(st.sampled_from(Mode)),
+            mode,
             self.case_id,
             loket=data.draw(LOKETS),
             other_lokets=data.draw(st.sampled_from([(), ("zuid",), ("noord", "zuid")])),
@@ -136,15 +171,14 @@ class OneCase(RuleBasedStateMachine):
             onward=onward,
             **self.about,
         )
-        offer = offering(data.draw(st.one_of(CHANNELS, st.none())))
+        offer = offering(data.draw(CHANNELS))
         self.take(rules.assign(self.standing, event, offer, self.now), may_close=False)
 
     @rule(data=st.data(), organisation=EVERYBODY, step=st.integers(0, 2), onward=st.booleans())
     def decide(self, data, organisation, step, onward):
-        held = self.standing.holding
-        if onward and held is not None and held.onward_to is not None:
-            organisation = held.onward_to
-        self._decide(data, self.case.decision_number + step, organisation, onward=onward)
+        mode = data.draw(st.sampled_from(Mode))
+        number = self.case.decision_number + step
+        self._decide(data, number, organisation, mode, onward=onward)
 
     @rule()
     def refuse_onward(self):
@@ -166,9 +200,13 @@ class OneCase(RuleBasedStateMachine):
             changes = {"outcome": outcome, "decision": "upheld" if decided else None}
         if says in {Answer.REFERRED_ONWARD, Answer.REJECTED, Answer.RETURNED}:
             changes = {"suggested_organisation": data.draw(EVERYBODY)}
-        event = answered(referral, says, attempt=referral.attempt + fence, **changes)
+        self._hear(referral, says, changes | {"attempt": referral.attempt + fence})
+
+    def _hear(self, referral, says, changes):
+        event = answered(referral, says, **changes)
         outcome = rules.answer(self.standing, referral, event, self.now)
-        assert fence == 0 or outcome.verdict is Verdict.WRONG_ATTEMPT
+        right = event.attempt == referral.attempt
+        assert right or outcome.verdict is Verdict.WRONG_ATTEMPT
         assert referral.status in OPEN | HOLDING or outcome.verdict is not Verdict.APPLIED
         if says is Answer.REFERRED_ONWARD and event.suggested_organisation in (
             *self.case.returned_by,
@@ -202,13 +240,25 @@ class OneCase(RuleBasedStateMachine):
 
     # What the reporter does.
 
-    @rule(how=st.sampled_from(["withdrawn", "identity_hidden", "not_helped", "not_helped"]))
-    def report(self, how):
-        self.take(getattr(reporter, how)(self.standing, self.now))
-        if how == "withdrawn":
+    @precondition(lambda self: self.case.open)
+    @rule(sure=SELDOM)
+    def withdraw(self, sure):
+        if sure:
+            self.take(reporter.withdrawn(self.standing, self.now))
             acute = self.case.urgency is Urgency.ACUUT
             assert not self.case.open or (acute and self.case.holder == DESK)
+            if self.case.desk_reason is not DeskReason.WITHDRAWN:
+                assert not self.case.open
             assert (self.standing.request, self.standing.holding) == (None, None)
+
+    @rule()
+    def hide_identity(self):
+        self.take(reporter.identity_hidden(self.standing, self.now), may_close=False)
+
+    @rule()
+    def not_helped(self):
+        self.take(reporter.not_helped(self.standing, self.now))
+        assert self.case.open
 
     @precondition(lambda self: self.referrals)
     @rule(data=st.data(), hours=st.integers(1, 200))
@@ -236,17 +286,22 @@ class OneCase(RuleBasedStateMachine):
         self.take(outcome, may_close=False)
 
     @precondition(lambda self: self.referrals)
-    @rule(data=st.data())
-    def take_back(self, data):
-        self.take(rules.withdraw(self.standing, self._any(data), self.now), may_close=False)
+    @rule(data=st.data(), sure=SELDOM)
+    def take_back(self, data, sure):
+        if sure:
+            outcome = rules.withdraw(self.standing, self._any(data), self.now)
+            self.take(outcome, may_close=False)
 
-    @rule(organisation=st.sampled_from(ORGANISATIONS))
-    def switch_off(self, organisation):
+    @rule(organisation=st.sampled_from(ORGANISATIONS), sure=SELDOM)
+    def switch_off(self, organisation, sure):
+        if not sure:
+            return
         outcome = by_desk.switched_off(self.standing, organisation, self.now)
         self.take(outcome, may_close=False)
         live = [i for i in (self.standing.request, self.standing.holding) if i is not None]
         assert organisation not in {i.organisation for i in live}
 
+    @precondition(lambda self: self.case.desk_reason is DeskReason.FINDING)
     @rule(weeks=st.integers(1, 6), action=st.sampled_from([NextAction.REPLY_TO_FINDING,
                                                           NextAction.CHECK_FINDING]))  # fmt: skip
     def follow(self, weeks, action):
@@ -258,11 +313,13 @@ class OneCase(RuleBasedStateMachine):
     def call_holder(self):
         self.take(by_desk.called_holder(self.standing, self.now), may_close=False)
 
+    @precondition(lambda self: self.case.open)
     @rule(outcome=st.sampled_from(CompletedAs))
     def end_at_desk(self, outcome):
         self.take(by_desk.ended(self.standing, outcome, self.now))
 
-    @rule(sure=st.sampled_from([False, False, False, True]))
+    @precondition(lambda self: self.case.open)
+    @rule(sure=SELDOM)
     def find_no_case(self, sure):
         if sure:
             self.take(reporter.entered_in_error(self.standing, self.now))
@@ -328,4 +385,4 @@ class OneCase(RuleBasedStateMachine):
 
 
 TestOneCase = OneCase.TestCase
-TestOneCase.settings = settings(max_examples=70, stateful_step_count=30, deadline=None)
+TestOneCase.settings = settings(max_examples=70, stateful_step_count=40, deadline=None)

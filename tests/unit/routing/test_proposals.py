@@ -9,6 +9,7 @@ from contracts.situation import Situation
 from services.routing.answers import answer
 from services.routing.compiled import CompiledRegister
 from services.routing.proposals import Proposed
+from services.routing.replay import outcome_by, past_of
 from services.routing.rules import decide
 from tests.unit.routing.test_properties import BY_ID, COMPILED, accepts, exclusions, situations
 
@@ -78,6 +79,13 @@ def test_the_words_are_those_of_who_passes_on() -> None:
     assert onward.why.startswith("De partij die uw zaak had")  # type: ignore[attr-defined]
     refused = proposed("nobody", onward=True)
     assert refused.why == "De zaak kan niet naar een andere partij: wij kennen die partij niet."  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("organisation", ["bevoegd_gezag", "college_rechten_mens"])
+def test_replaying_by_the_same_register_changes_nothing(organisation: str) -> None:
+    found = answer(COMPILED, BULLIED, frozenset({"school"}), Proposed(organisation))
+    past = past_of(found.document)
+    assert outcome_by(COMPILED, BULLIED, past.excluded, past.proposed) == past.outcome
 
 
 def test_a_decision_without_proposal_is_told_as_before() -> None:

@@ -114,7 +114,7 @@ async def test_only_the_board_or_the_desk_for_it_replies(world):
         ("partly", {"reasons": None}, "reasons"),
         ("does-not-follow", {"reasons": "x" * 2001}, "reasons"),
         ("deviates-from-term", {}, "date"),
-        ("deviates-from-term", {"newDate": "2026-03-20"}, "date"),
+        ("deviates-from-term", {"until": "2026-03-20"}, "date"),
         ("follows", {"measuresBy": "2030-01-01"}, "date"),
         ("follows", {"digest": "abc"}, "digest"),
         ("perhaps", {}, "reply"),
@@ -130,7 +130,7 @@ async def test_a_refusal_tells_the_state_and_who_must_act(world):
     finding_id = await world.finding()
     for _ in range(2):
         await world.let_pass(finding_id)
-    late = await world.reply(finding_id, "deviates-from-term", newDate="2026-06-01")
+    late = await world.reply(finding_id, "deviates-from-term", until="2026-06-01")
     problem = late.json()
     assert late.headers["content-type"] == "application/problem+json"
     assert (late.status_code, problem["type"].split(":")[-1]) == (409, "deviation-too-late")

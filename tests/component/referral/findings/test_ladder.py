@@ -153,7 +153,7 @@ async def test_a_finding_waits_for_the_register(world):
 
 async def test_a_motivated_deviation_moves_the_term(world):
     finding_id = await world.finding()
-    answer = await world.reply(finding_id, "deviates-from-term", newDate="2026-05-01")
+    answer = await world.reply(finding_id, "deviates-from-term", until="2026-05-01")
     assert answer.json()["finding"]["state"] == "deviation-announced"
     assert (await world.case_row(finding_id))["next_due_at"] == end_of_day(date(2026, 5, 1))
 
@@ -218,6 +218,25 @@ async def test_a_finding_entered_in_error_leaves_the_case_open(world):
     assert case["next_actor"] == "vangnet"
     again = await world.issue(case["case_id"])
     assert again.status_code == 201
+
+
+async def test_the_board_must_still_reply_when_the_reporter_stops(world):
+    finding_id = await world.finding()
+    before = await world.case_row(finding_id)
+    assert before["timer_at"] is None
+    async with world.database.transaction() as connection:
+        await connection.execute(
+            "UPDATE case_holder SET open = false, desk_reason = NULL, next_actor = NULL,"
+            " next_action = NULL, next_due_at = NULL WHERE case_id = $1",
+            before["case_id"],
+        )
+    for _ in range(3):
+        await world.let_pass(finding_id)
+    assert (await world.row(finding_id))["told"] == "inspectie"
+    await world.post("desk", f"/findings/{finding_id}/_settle", settlement="withdrawn")
+    assert (await world.row(finding_id))["state"] == "closed"
+    names = [name for name, _, _ in await world.events(before["case_id"])]
+    assert "case-closed" not in names
 
 
 async def test_no_event_holds_what_was_said(world):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -311,6 +312,11 @@ def test_who_cannot_confirm_or_when(answer, by, verdict):
     if answer:
         standing = reply(standing, said(answer), HELD, NOW).finding
     assert rules.evidence(standing, shown(by), HELD, NOW).verdict is verdict
+
+
+def test_evidence_of_tomorrow_is_no_evidence():
+    tomorrow = replace(shown(), day=TODAY + timedelta(days=1))
+    assert rules.evidence(finding(), tomorrow, HELD, NOW).verdict is Verdict.DATE_REFUSED
 
 
 def test_a_board_can_come_round():

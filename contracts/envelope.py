@@ -10,6 +10,7 @@ UUID, given once: a repeat of the same event keeps its id.
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 SPEC_VERSION = "1.0"
@@ -24,6 +25,20 @@ ATTRIBUTE_CHARACTERS_MAX = 4_096
 
 _TYPE = re.compile(r"^nl\.sociale-veiligheid\.meldingen\.([a-z][a-z-]*)\.v(\d{1,3})$")
 _REQUIRED = ("id", "source", "specversion", "type")
+_SEQUENCE_DIGITS_MAX = 10
+_SAME_HEADERS: tuple[tuple[str, bytes], ...] = (
+    ("content-type", CONTENT_TYPE.encode()),
+    ("ce_specversion", SPEC_VERSION.encode()),
+)
+_SEQUENCE_TYPE = ("ce_sequencetype", b"Integer")
+# The attributes that our events have, by their header, in the usual case.
+_KNOWN = {
+    f"ce_{name}": name
+    for name in (
+        *(*_REQUIRED, "time", "subject", "sequence", "sequencetype"),
+        *("dataschema", "dataref", "traceparent"),
+    )
+}
 
 Header = tuple[str, bytes]
 
@@ -75,6 +90,8 @@ def name_and_version(event_type: str) -> tuple[str, int]:
     return match.group(1), int(match.group(2))
 
 
+# Events that are written together have one time, and writing it out costs more than a look.
+@lru_cache(maxsize=1024)
 def rfc3339(moment: datetime) -> str:
     """UTC with milliseconds and Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -102,9 +119,23 @@ def attributes(event: Envelope) -> dict[str, str]:
 
 def to_headers(event: Envelope) -> list[Header]:
     """Kafka headers of the binary mode."""
-    named = attributes(event)
-    headers = [("content-type", named.pop("datacontenttype").encode())]
-    headers += [(f"ce_{name}", value.encode()) for name, value in named.items()]
+    headers = [
+        *_SAME_HEADERS,
+        ("ce_id", event.id.encode()),
+        ("ce_source", event.source.encode()),
+        ("ce_type", event.type.encode()),
+        ("ce_time", rfc3339(event.time).encode()),
+        ("ce_subject", event.subject.encode()),
+    ]
+    if event.sequence:
+        headers.append(("ce_sequence", str(event.sequence).encode()))
+        headers.append(_SEQUENCE_TYPE)
+    if event.dataschema is not None:
+        headers.append(("ce_dataschema", event.dataschema.encode()))
+    if event.dataref is not None:
+        headers.append(("ce_dataref", event.dataref.encode()))
+    if event.traceparent is not None:
+        headers.append(("ce_traceparent", event.traceparent.encode()))
     return headers
 
 
@@ -116,33 +147,45 @@ def to_structured(event: Envelope) -> dict[str, object]:
 def from_headers(headers: Iterable[Header], value: bytes | None) -> Envelope:
     """Read a Kafka record; raises EnvelopeInvalid, which names what is wrong, not the content."""
     try:
-        named = {k[3:].lower(): v.decode() for k, v in headers if k[:3].lower() == "ce_"}
+        named = {
+            _KNOWN.get(name) or name[3:].lower(): text.decode()
+            for name, text in headers
+            if name in _KNOWN or name[:3].lower() == "ce_"
+        }
     except UnicodeDecodeError as error:
         raise EnvelopeInvalid("headers: not UTF-8") from error
     text = "".join(named.values())
     if len(text) > ATTRIBUTE_CHARACTERS_MAX or not text.isprintable():
         raise EnvelopeInvalid("headers: attributes too long, or with a control character")
-    for name in _REQUIRED:
-        if not named.get(name):
-            raise EnvelopeInvalid(f"{name}: missing")
-    if named["specversion"] != SPEC_VERSION:
+    given = named.get
+    required = given("id"), given("source"), given("specversion"), given("type")
+    if not all(required):
+        absent = next(name for name in _REQUIRED if not given(name))
+        raise EnvelopeInvalid(f"{absent}: missing")
+    event_id, source, version, event_type = required
+    if version != SPEC_VERSION:
         raise EnvelopeInvalid("specversion: must be 1.0")
     if not value or len(value) > EVENT_BYTES_MAX:
         raise EnvelopeInvalid(f"data: must hold 1 to {EVENT_BYTES_MAX} bytes")
+    assert event_id
+    assert source
+    assert event_type
     return Envelope(
-        id=named["id"],
-        source=named["source"],
-        type=named["type"],
-        time=_moment(named.get("time")),
-        subject=named.get("subject", ""),
-        sequence=_sequence(named.get("sequence")),
-        data=value,
-        dataschema=named.get("dataschema"),
-        dataref=named.get("dataref"),
-        traceparent=named.get("traceparent"),
+        event_id,
+        source,
+        event_type,
+        _moment(given("time")),
+        given("subject", ""),
+        _sequence(given("sequence")),
+        value,
+        given("dataschema"),
+        given("dataref"),
+        given("traceparent"),
     )
 
 
+# Events that were written together have one time.
+@lru_cache(maxsize=1024)
 def _moment(text: str | None) -> datetime:
     try:
         moment = datetime.fromisoformat(text or "")
@@ -157,6 +200,10 @@ def _sequence(text: str | None) -> int:
     # A partner may leave it out (0): the profile asks it of us, not of those who answer.
     if text is None:
         return 0
-    if re.fullmatch(r"[0-9]{1,10}", text) is None or int(text) > SEQUENCE_MAX:
+    # Digits of other scripts are digits to `isdecimal` as well.
+    if not (text.isascii() and text.isdecimal() and len(text) <= _SEQUENCE_DIGITS_MAX):
         raise EnvelopeInvalid("sequence: not a signed 32-bit integer")
-    return int(text)
+    number = int(text)
+    if number > SEQUENCE_MAX:
+        raise EnvelopeInvalid("sequence: not a signed 32-bit integer")
+    return number

@@ -66,3 +66,7 @@ class Broker:
     def read_partitions(self, reader: str) -> list[Partition]:
         """Partitions of which a reader has committed something."""
         return [partition for name, partition in self._offsets if name == reader]
+
+    def settled(self, reader: str) -> bool:
+        """Whether a reader has committed everything that was published for it."""
+        return not self.behind[reader]

@@ -21,6 +21,7 @@ from contracts.referral import (
     Status,
 )
 from deploy.simulate.broker import Record
+from deploy.simulate.ladder_rules import check_finding
 from deploy.simulate.ledger import Ledger
 from deploy.simulate.past import ENDED, Past, came_back, other_loket, remember, require
 from deploy.simulate.standing import Proofs, check_standing
@@ -49,15 +50,15 @@ class Judge:
     def said(self, organisation: str, event: ReferralAnswered) -> None:
         """An organisation really sent this answer."""
         if event.answer in _PROVES_RECEIPT:
-            self._proofs.add((event.referral_id, False))
+            self._proofs.add((event.referral_id, organisation, False))
         if event.answer is Answer.ACCEPTED:
-            self._proofs.add((event.referral_id, True))
+            self._proofs.add((event.referral_id, organisation, True))
 
     def proved(self, referral: Referral, *, accepted: bool) -> None:
         """Somebody at the desk heard or saw it."""
-        self._proofs.add((referral.referral_id, False))
+        self._proofs.add((referral.referral_id, referral.organisation, False))
         if accepted:
-            self._proofs.add((referral.referral_id, True))
+            self._proofs.add((referral.referral_id, referral.organisation, True))
 
     def passed(
         self, ledger: Ledger, reader: str, records: Sequence[Record], committed: bool
@@ -78,6 +79,8 @@ class Judge:
         for case_id, case in book.cases.items():
             require(case_id in self._past, "P1", "a case without a report")
             check_standing(book, case, self._past[case_id], self._proofs)
+        for finding in book.findings.values():
+            check_finding(book, finding)
         self._nothing_forgotten()
 
     def _nothing_forgotten(self) -> None:
@@ -146,7 +149,7 @@ def _silence(applied: Applied) -> None:
     if ended:
         says = any(isinstance(event, CaseClosed) for event in outcome.events)
         require(says, "P3", "a case was closed without a word")
-    if applied.cause is Cause.TIME and before is not None:
+    if applied.cause is Cause.TIME and before is not None and applied.name in {"expire", "tick"}:
         target = applied.target
         due = before.case.timer_at if target is None else target.due_at
         require(due is not None and due <= applied.now, "P3", "time acted before its moment")
@@ -200,7 +203,7 @@ def _doors(past: Past, applied: Applied) -> None:
 
 def _offered(past: Past, applied: Applied, item: Referral) -> None:
     case = applied.outcome.case
-    about = case.refuses(item.organisation, item.loket)
+    about = {item.organisation, f"{item.organisation}/{item.loket}"} & {*case.never}
     require(not about, "P7", f"the case is about {item.organisation}, which was asked")
     own = item.loket is None or item.loket.startswith(item.organisation)
     require(own, "P7", f"{item.organisation} was asked at {item.loket}, which is not its own")

@@ -111,6 +111,8 @@ class Partners:
             self._intake.ask(name, offer.case_id, offer.referral_id)
             return
         said = rng.choice(_HOLDS if holds else _OFFERED)
+        if holds and self._world.complaints and rng.random() < 0.5:
+            said = Answer.COMPLETED
         if rng.random() < 0.08:
             said = rng.choice(list(Answer))
         event = self._answer(offer, said)
@@ -118,6 +120,9 @@ class Partners:
         if rng.random() < 0.07:
             world.say(f"{name} loses its answer {said.value} to {world.named(offer.referral_id)}")
             return
+        if rng.random() < 0.02:
+            # Somebody answers what was never offered to it.
+            name = rng.choice(ORGANISATIONS)
         self._judge.said(name, event)
         if rng.random() < 0.4:
             self._by_api(name, event, fate)
@@ -133,7 +138,8 @@ class Partners:
         elif said is Answer.ON_HOLD:
             until = now + timedelta(days=rng.choice((1, 7, 90, 400)))
         elif said is Answer.COMPLETED:
-            outcome = rng.choice(_OUTCOMES)
+            decides = self._world.complaints and rng.random() < 0.8
+            outcome = CompletedAs.DECIDED if decides else rng.choice(_OUTCOMES)
             decision = (
                 rng.choice((None, *ComplaintDecision)) if outcome is CompletedAs.DECIDED else None
             )

@@ -52,7 +52,7 @@ class Intake:
     def report(self) -> None:
         """Somebody reports and gets a receipt."""
         world = self._world
-        kind = world.rng.choice(list(Kind))
+        kind = Kind.KLACHT if world.complaints else world.rng.choice(list(Kind))
         event = ReportReceived(
             report_id=world.new_id(),
             case_id=world.new_id(),

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from deploy.simulate.core import Subject
 from deploy.simulate.invariants import Judge
+from deploy.simulate.ladder import Ladder
+from deploy.simulate.ladder_rules import rests
 from deploy.simulate.partners import Partners
 from deploy.simulate.past import Broken, require
 from deploy.simulate.people import Desk, Intake
@@ -73,6 +75,7 @@ class Simulation:
         self._intake = Intake(self.world, self._judge)
         self._desk = Desk(self.world, self.referral, self._judge)
         self._partners = Partners(self.world, self.referral, self._intake, self._judge)
+        self._ladder = Ladder(self.world, self.referral)
         # Each seed does some things often and others hardly ever, which finds more than an average.
         often = self.world.rng.choice
         self._leaps = _LEAPS[: often((4, 5, 7, 8))]
@@ -82,6 +85,7 @@ class Simulation:
             self._partner: 14 * often((0.3, 1, 2)),
             self._reporter: 2 * often((0, 1, 3)),
             self._desk_acts: 3 * often((0, 1, 3)),
+            self._findings: 4 * often((1, 3)),
             self._timers: 5 * often((0.3, 1, 2)),
             self._fire_at_will: 1,
             self._leap: 2 * often((0.1, 0.5, 1, 2)),
@@ -130,8 +134,11 @@ class Simulation:
 
     def _next_moment(self) -> datetime | None:
         book = self.referral.book
-        moments = [case.timer_at for case in book.cases.values()]
+        # A finding at rest has its desk reminded for ever, and so has its case.
+        resting = {item.case_id for item in book.findings.values() if item.open and rests(item)}
+        moments = [case.timer_at for key, case in book.cases.items() if key not in resting]
         moments += [item.due_at for item in book.referrals.values()]
+        moments += [item.fires_at for item in book.findings.values() if not rests(item)]
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _fate(self) -> Fate:
@@ -181,6 +188,9 @@ class Simulation:
     def _desk_acts(self) -> None:
         self._desk.act(self._fate())
 
+    def _findings(self) -> None:
+        self._ladder.act(self._fate())
+
     def _timers(self) -> None:
         """Everything that is due, once; a due moment without effect would come back for ever."""
         now, fate = self.world.now, self._fate()
@@ -196,6 +206,7 @@ class Simulation:
                 if timer_at is not None and timer_at <= now:
                     fired = self.referral.tick(draft, case_id)
                     require(fired is Verdict.APPLIED, "P3", "a timer that is due did nothing")
+            self._ladder.due(draft)
 
         self.referral.within(fate, work)
 
@@ -205,12 +216,14 @@ class Simulation:
         if not book.cases:
             return
         case_id = rng.choice(list(book.cases))
-        referrals = list(book.referrals)
+        referrals, findings = list(book.referrals), list(book.findings)
 
         def work(draft: ReferralDraft) -> None:
             self.referral.tick(draft, case_id)
             if referrals:
                 self.referral.expire(draft, rng.choice(referrals))
+            if findings:
+                self._ladder.fire(draft, rng.choice(findings))
 
         self.referral.within(Fate.LIVES, work)
 

@@ -22,6 +22,7 @@ from contracts.routing import CaseAssigned, OnwardRefused
 from deploy.simulate.broker import Partition, Record
 from deploy.simulate.core import Core, Shell, Subject
 from deploy.simulate.invariants import Judge
+from deploy.simulate.ladder_rules import AppliedFinding, check_call
 from deploy.simulate.ledger import Outgoing
 from deploy.simulate.world import Applied, Book, Cause, World, told
 from services.referral import announce
@@ -96,6 +97,7 @@ class ReferralDraft:
     outgoing: list[Outgoing] = field(default_factory=list)
     read: list[tuple[str, UUID]] = field(default_factory=list)
     applied: list[Applied] = field(default_factory=list)
+    ladder: list[AppliedFinding] = field(default_factory=list)
 
 
 class ReferralService:
@@ -121,6 +123,8 @@ class ReferralService:
         self._world.ledgers[self.name].commit(draft.outgoing, ids, draft.read)
         for applied in draft.applied:
             self._judge.applied(applied)
+        for called in draft.ladder:
+            check_call(called)
 
     def within(self, fate: Fate, work: Callable[[ReferralDraft], None]) -> None:
         """One transaction of the API, the desk or the deadlines."""
@@ -240,6 +244,12 @@ class ReferralService:
     ) -> None:
         """Take over what somebody at the desk did."""
         self._take(draft, f"the desk: {name}", Cause.DESK, standing, referral, None, outcome)
+
+    def follow(
+        self, draft: ReferralDraft, name: str, cause: Cause, standing: Standing, outcome: Outcome
+    ) -> None:
+        """Take over what a finding means for its case."""
+        self._take(draft, name, cause, standing, None, None, outcome)
 
     def expire(self, draft: ReferralDraft, referral_id: UUID) -> Verdict:
         """The due time of an offer, whether it has come or not."""

@@ -2,15 +2,16 @@
 
 from uuid import UUID
 
-from contracts.referral import DESK, REPORTER, DeskReason, Status
+from contracts.referral import DESK, REPORTER, Status
+from deploy.simulate.ladder_rules import awaited
 from deploy.simulate.past import ENDED, Past, require
 from deploy.simulate.world import Book
 from services.referral.domain import HOLDING, OPEN, Case, Referral
 from services.referral.reminding import DESK_REMINDERS_MAX
 
 _KNOWN = frozenset({Status.RECEIVED, Status.ACCEPTED, Status.REJECTED}) | HOLDING
-Proofs = set[tuple[UUID, bool]]
-"""Referral, and whether acceptance was proved (True) or only that the case arrived (False)."""
+Proofs = set[tuple[UUID, str, bool]]
+"""Referral, who proved it, and whether that is acceptance (True) or only arrival (False)."""
 
 
 def check_standing(book: Book, case: Case, past: Past, proofs: Proofs) -> None:
@@ -29,12 +30,14 @@ def check_standing(book: Book, case: Case, past: Past, proofs: Proofs) -> None:
         require(not requests and not holding, "P2", "a closed case has a live referral")
     request = requests[0] if requests else None
     held = holding[0] if holding else None
-    _next_step(case, request, held)
     _proved(case, request, own, proofs)
+    _next_step(case, request, held, ladder=awaited(book, case))
     require(case.first_received_at == past.first_received_at, "P7", "the first receipt was changed")
 
 
-def _next_step(case: Case, request: Referral | None, held: Referral | None) -> None:
+def _next_step(
+    case: Case, request: Referral | None, held: Referral | None, *, ladder: bool
+) -> None:
     step = case.next_step
     if not case.open:
         require(step is None and case.timer_at is None, "P3", "a closed case waits for somebody")
@@ -46,7 +49,6 @@ def _next_step(case: Case, request: Referral | None, held: Referral | None) -> N
         actors |= {held.organisation, REPORTER}
     if request is not None and not request.signal:
         actors.add(request.organisation)
-    ladder = case.desk_reason is DeskReason.FINDING
     require(step.actor in actors or ladder, "P3", f"{step.actor} must act, but has nothing")
     moves = (
         case.timer_at is not None
@@ -64,9 +66,13 @@ def _proved(case: Case, request: Referral | None, own: list[Referral], proofs: P
     for item in own:
         accepted = item.accepted_at is not None or item.status in HOLDING
         if accepted:
-            require((item.referral_id, True) in proofs, "P4", "an acceptance that nobody gave")
+            require(
+                (item.referral_id, item.organisation, True) in proofs,
+                "P4",
+                "an acceptance that nobody gave",
+            )
         if item.received_at is not None or item.status in _KNOWN:
-            proved = (item.referral_id, False) in proofs
+            proved = (item.referral_id, item.organisation, False) in proofs
             require(proved, "P4", "a receipt that nobody confirmed")
         if item.status in ENDED:
             require(item.closed_at is not None, "P4", "an end without its moment")

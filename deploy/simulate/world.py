@@ -9,10 +9,12 @@ from uuid import UUID
 
 from contracts import topics
 from contracts.event import Event
+from contracts.finding import BoardReply
 from contracts.referral import DESK
 from deploy.simulate.broker import Broker
 from deploy.simulate.ledger import Ledger, Outgoing
 from services.referral.domain import HOLDING, OPEN, Case, Channel, Outcome, Referral, Standing
+from services.referral.findings.domain import Finding
 
 ORGANISATIONS = (
     "school",
@@ -64,16 +66,34 @@ class Party:
 
 @dataclass(slots=True)
 class Book:
-    """The tables of referral; `early` are reporter's events of cases that routing still has."""
+    """The tables of referral; `early` are reporter's events of cases that routing still has.
+
+    `said` holds the board's replies by their id, `confirmed` the findings shown to be followed.
+    """
 
     cases: dict[UUID, Case] = field(default_factory=dict)
     referrals: dict[UUID, Referral] = field(default_factory=dict)
     answers: dict[tuple[str, UUID], tuple[Any, ...]] = field(default_factory=dict)
     early: tuple[Event, ...] = ()
+    findings: dict[UUID, Finding] = field(default_factory=dict)
+    said: dict[UUID, tuple[UUID, BoardReply]] = field(default_factory=dict)
+    confirmed: dict[UUID, None] = field(default_factory=dict)
 
     def copy(self) -> "Book":
         """A draft to write in."""
-        return Book(dict(self.cases), dict(self.referrals), dict(self.answers), self.early)
+        return Book(
+            self.cases.copy(),
+            self.referrals.copy(),
+            self.answers.copy(),
+            self.early,
+            self.findings.copy(),
+            self.said.copy(),
+            self.confirmed.copy(),
+        )
+
+    def findings_of(self, case_id: UUID) -> list[Finding]:
+        """The findings on a case."""
+        return [item for item in self.findings.values() if item.case_id == case_id]
 
     def of_case(self, case_id: UUID) -> list[Referral]:
         """All referrals of a case, in the order in which they were made."""
@@ -116,6 +136,8 @@ class World:
         # Some registers send a case where the core must not bring it; the core is the last guard.
         self.careless_routing = self.rng.random() < 0.2
         self.refusing_routing = self.rng.random() < 0.15
+        # Some seeds are about complaints only, because only those end in a finding.
+        self.complaints = self.rng.random() < 0.35
         self.lines: list[str] = []
         self._names: dict[UUID, str] = {}
         self.broker.subscribe("routing", topics.INTAKE, topics.REFERRAL)

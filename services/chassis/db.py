@@ -101,12 +101,18 @@ class Database:
             await connection.execute("SELECT 1", timeout=2.0)
 
     async def dedicated(self) -> Connection:
-        """A connection of its own, for session locks and LISTEN; the caller closes it."""
+        """A connection of its own for the relay: session locks, LISTEN, deletes that may be lost.
+
+        The caller closes it.
+        """
         return await asyncpg.connect(
             self._url,
             command_timeout=COMMAND_SECONDS_MAX,
             timeout=ACQUIRE_SECONDS_MAX,
-            server_settings=_SESSION | {"application_name": f"{self._application}-relay"},
+            server_settings=_SESSION
+            | {"application_name": f"{self._application}-relay"}
+            # It deletes pointers of what is published: losing that in a crash only repeats it.
+            | {"synchronous_commit": "off"},
         )
 
 

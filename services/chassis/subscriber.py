@@ -76,7 +76,7 @@ class Subscription:
         self._positions: dict[TopicPartition, int] = {}
         self._progressed_at: float | None = None
         self._behind = False
-        self._done: dict[TopicPartition, int] = {}
+        self._done: dict[tuple[str, int], int] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.paused_for: str | None = None
         session_ms = int(session_timeout_seconds * 1000)
@@ -179,9 +179,9 @@ class Subscription:
             self._idle.set()
 
     def _note_done(self, batch: RawBatch) -> None:
+        # In a batch the records of a partition are in their order: the last of them counts.
         for raw in batch:
-            where = TopicPartition(raw.topic, raw.partition)
-            self._done[where] = max(self._done.get(where, 0), raw.offset + 1)
+            self._done[raw.topic, raw.partition] = raw.offset + 1
 
     async def commit(self) -> None:
         """Commit the offsets of what is in the database."""
@@ -191,7 +191,8 @@ class Subscription:
             return
         held = consumer.assignment()
         try:
-            await consumer.commit({tp: at for tp, at in done.items() if tp in held})
+            reached = {TopicPartition(*where): offset for where, offset in done.items()}
+            await consumer.commit({tp: offset for tp, offset in reached.items() if tp in held})
         except (KafkaError, ValueError) as error:
             # The work is committed in the database; whoever reads these again skips them.
             self._log.warning(

@@ -267,12 +267,12 @@ def _fields(case: Case, referral: Referral) -> list[ContentField]:
     """What this referral may show now; nothing once it is no longer the organisation's."""
     match referral.status:
         case status if status in OPEN:
-            allowed = {ContentField.NARRATIVE}
+            return [field for field in case.content if field is ContentField.NARRATIVE]
         case status if status in HOLDING:
-            allowed = {ContentField.NARRATIVE, ContentField.IDENTITY}
+            # Answers to its own questions are the holder's, whatever came with the report.
+            return [*case.content, ContentField.ANSWERS]
         case _:
-            allowed = set()
-    return [field for field in case.content if field in allowed]
+            return []
 
 
 def _settled(settled: Settled) -> AnswerSettled:

@@ -86,7 +86,7 @@ def build(settings: ReferralSettings) -> FastAPI:
         description="Offers to partners, their answers, and who holds each case.",
         routers=[
             api.router(publishing, partners, signer, count),
-            consulting.router(publishing),
+            consulting.router(publishing, signer),
             desk.router(),
             desk_actions.router(publishing),
             partner_admin.router(publishing),

@@ -6,27 +6,22 @@ capability of the organisation that is asked.
 """
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 
-from contracts.reference import case_reference
-from contracts.referral import (
-    DESK,
-    CaseNews,
-    ConsultationAnswered,
-    ConsultationAsked,
-    ConsultationRequest,
-    News,
-)
-from contracts.situation import Situation, Urgency
+from contracts.intake import ContentField
+from contracts.referral import DESK
+from contracts.situation import Urgency
 from services.chassis.auth import Principal, Requires, Scope
 from services.chassis.db import Connection
+from services.chassis.ids import new_id
 from services.chassis.problem import Problem
 from services.chassis.runtime import Runtime
-from services.referral import records, store
+from services.referral import conferring, records, store
+from services.referral.capability import Signer
 from services.referral.desk_models import (
     AdviceGiven,
     ConsultationGiven,
@@ -34,9 +29,9 @@ from services.referral.desk_models import (
     ConsultationView,
     consultation_view,
 )
-from services.referral.domain import HOLDING, Case, Referral
+from services.referral.domain import HOLDING, Case, Consultation, Referral
 from services.referral.effects import Effects, Publishing
-from services.referral.records import Consultation
+from services.referral.models import CapabilityView
 
 OPEN_PER_CASE_MAX = 5
 LIMIT_MAX = 500
@@ -45,12 +40,13 @@ ANSWER_MINUTES = {Urgency.ACUUT: 60, Urgency.SPOED: 1440, Urgency.NORMAAL: 7 * 1
 _PARTNER = Annotated[Principal, Depends(Requires(Scope.PARTNER))]
 
 
-def router(publishing: Publishing) -> APIRouter:
+def router(publishing: Publishing, signer: Signer) -> APIRouter:
     """Routes with the scope `referrals:partner`, for who asks and who is asked."""
     routes = APIRouter(tags=["partners"])
     _add_asking(routes, publishing)
     _add_reading(routes)
     _add_advice(routes, publishing)
+    _add_capability(routes, publishing, signer)
     return routes
 
 
@@ -88,8 +84,8 @@ def _add_asking(routes: APIRouter, publishing: Publishing) -> None:
             )
             await records.save_consultation(connection, item)
             effects = await _effects(connection, publishing, case)
-            effects.publish(_asked(case, item, now), case.case_id)
-            effects.tell(item.organisation, _request(case, item, now), case.case_id, None)
+            effects.publish(conferring.asked(case, item, now), case.case_id)
+            effects.tell(item.organisation, conferring.request(case, item, now), case.case_id, None)
             await effects.write(connection, now)
         return consultation_view(item)
 
@@ -159,10 +155,46 @@ def _add_advice(routes: APIRouter, publishing: Publishing) -> None:
                 item, advice=body.advice, advised=body.advice is not None, answered_at=now
             )
             effects = await _effects(connection, publishing, case)
-            effects.publish(_answered(case, item, now), case.case_id)
-            effects.tell(item.asked_by, _news(item, now), case.case_id, None)
+            effects.publish(conferring.answered(case, item, now), case.case_id)
+            effects.tell(item.asked_by, conferring.news(item, now), case.case_id, None)
             await effects.write(connection, now)
         return consultation_view(item)
+
+
+def _add_capability(routes: APIRouter, publishing: Publishing, signer: Signer) -> None:
+    @routes.post(
+        "/consultations/{consultationId}/content-capabilities",
+        operation_id="createConsultationCapability",
+        status_code=201,
+    )
+    async def capability(
+        request: Request,
+        principal: _PARTNER,
+        consultation_id: Annotated[UUID, Path(alias="consultationId")],
+    ) -> CapabilityView:
+        """Permission for minutes to read the narrative, for who is asked and until the answer."""
+        runtime: Runtime = request.app.state.runtime
+        async with runtime.database.connection() as connection:
+            found = await records.find_consultation(connection, consultation_id)
+        item = _known(found, principal, asked_only=True)
+        if item.answered_at is not None:
+            raise Problem(409, "answered", "This consultation is over, so it shows nothing more.")
+        fields = [ContentField.NARRATIVE]
+        signed = signer.sign(
+            organisation=item.organisation,
+            case_id=item.case_id,
+            referral_id=item.consultation_id,
+            attempt=1,
+            fields=fields,
+            capability_id=new_id(),
+            now=runtime.clock(),
+        )
+        return CapabilityView(
+            capability=signed.token,
+            expires_at=signed.expires_at,
+            content_url=publishing.content_url(item.case_id),
+            fields=fields,
+        )
 
 
 async def _held(
@@ -235,53 +267,3 @@ def _organisation(principal: Principal) -> str:
 
 async def _effects(connection: Connection, publishing: Publishing, case: Case) -> Effects:
     return Effects(publishing, await store.partners(connection), {case.case_id: case}, ())
-
-
-def _asked(case: Case, item: Consultation, now: datetime) -> ConsultationAsked:
-    return ConsultationAsked(
-        case_id=case.case_id,
-        holder=case.holder,
-        handoff=case.handoff,
-        next_step=case.next_step,
-        at=now,
-        consultation_id=item.consultation_id,
-        organisation=item.organisation,
-    )
-
-
-def _answered(case: Case, item: Consultation, now: datetime) -> ConsultationAnswered:
-    return ConsultationAnswered(
-        case_id=case.case_id,
-        holder=case.holder,
-        handoff=case.handoff,
-        next_step=case.next_step,
-        at=now,
-        consultation_id=item.consultation_id,
-        organisation=item.organisation,
-        advised=bool(item.advised),
-    )
-
-
-def _request(case: Case, item: Consultation, now: datetime) -> ConsultationRequest:
-    return ConsultationRequest(
-        consultation_id=item.consultation_id,
-        case_id=case.case_id,
-        reference=case_reference(case.case_id),
-        organisation=item.organisation,
-        asked_by=item.asked_by,
-        situation=Situation.model_validate_json(case.situation),
-        answer_by=item.answer_by,
-        at=now,
-    )
-
-
-def _news(item: Consultation, now: datetime) -> CaseNews:
-    return CaseNews(
-        referral_id=item.referral_id,
-        case_id=item.case_id,
-        organisation=item.asked_by,
-        news=News.CONSULTATION_ANSWERED,
-        other=item.organisation,
-        reference_id=item.consultation_id,
-        at=now,
-    )

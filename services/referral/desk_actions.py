@@ -111,7 +111,7 @@ def _add_referral_actions(routes: APIRouter, publishing: Publishing) -> None:
 
 
 def _add_case_actions(routes: APIRouter, publishing: Publishing) -> None:
-    @routes.post("/cases/{caseId}/_enter-in-error", operation_id="enterCaseInError")
+    @routes.post("/cases/{caseId}/_void", operation_id="enterCaseInError")
     async def in_error(
         request: Request, _: _DESK, case_id: Annotated[UUID, Path(alias="caseId")]
     ) -> CaseView:
@@ -122,7 +122,7 @@ def _add_case_actions(routes: APIRouter, publishing: Publishing) -> None:
 
         return await _on_case(request, publishing, case_id, change)
 
-    @routes.post("/cases/{caseId}/_holder-called", operation_id="holderCalled")
+    @routes.post("/cases/{caseId}/_resume", operation_id="holderCalled")
     async def called(
         request: Request, _: _DESK, case_id: Annotated[UUID, Path(alias="caseId")]
     ) -> CaseView:

@@ -22,12 +22,13 @@ from contracts.situation import Kind, LoketId, OrganisationId, Situation, Urgenc
 from services.referral.domain import (
     Case,
     Channel,
+    Consultation,
     LegalTerm,
     Referral,
     WhoMustAct,
 )
 from services.referral.models import Model, NextStepView, Strict, situation_of, step_of
-from services.referral.records import Consultation, HandOver
+from services.referral.records import HandOver
 
 TEXT_CHARACTERS_MAX = 4000
 

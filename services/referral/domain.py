@@ -253,6 +253,23 @@ class LegalTerm:
     warn_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Consultation:
+    """A question of a holder to another organisation, and the advice."""
+
+    consultation_id: UUID
+    case_id: UUID
+    referral_id: UUID
+    asked_by: str
+    organisation: str
+    question: str
+    asked_at: datetime
+    answer_by: datetime
+    advice: str | None = None
+    advised: bool | None = None
+    answered_at: datetime | None = None
+
+
 def diagram() -> str:
     """The transition table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", f"    [*] --> {_name(Status.REQUESTED)}"]

@@ -7,13 +7,13 @@ from uuid import UUID
 
 from contracts.envelope import feed_source
 from contracts.event import Event
-from contracts.referral import ReferralOffer
+from contracts.referral import DESK, ReferralOffer
 from contracts.topics import partner_out
 from services.chassis import journal
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
 from services.chassis.journal import Outgoing
-from services.referral import records, store
+from services.referral import conferring, records, store
 from services.referral.domain import (
     HOLDING,
     OPEN,
@@ -65,7 +65,7 @@ class Effects:
         self._holding: dict[UUID, Referral] = {}
         for item in self.referrals.values():
             self._place(item)
-        self._known_cases = set(self.cases)
+        self._before = dict(self.cases)
         self._known_referrals = set(self.referrals)
         self._touched_cases: set[UUID] = set()
         self._touched_referrals: dict[UUID, None] = {}
@@ -159,8 +159,8 @@ class Effects:
         touched = sorted(self._touched_cases)
         await store.save(
             connection,
-            opened=[self.cases[key] for key in touched if key not in self._known_cases],
-            changed=[self.cases[key] for key in touched if key in self._known_cases],
+            opened=[self.cases[key] for key in touched if key not in self._before],
+            changed=[self.cases[key] for key in touched if key in self._before],
             offered=[
                 self.referrals[key]
                 for key in self._touched_referrals
@@ -176,4 +176,20 @@ class Effects:
             await records.put_terms(connection, self._terms)
         if self._answers:
             await store.save_answers(connection, self._answers, now)
+        await self._end_consultations(connection, now)
         await journal.append(connection, self._outgoing, now)
+
+    async def _end_consultations(self, connection: Connection, now: datetime) -> None:
+        """What a holder asked of others ends when it is the holder no more."""
+        lost = {
+            key: self.cases[key].holder if self.cases[key].open else None
+            for key in self._touched_cases
+            if (before := self._before.get(key)) is not None
+            and before.holder != DESK
+            and (before.holder != self.cases[key].holder or not self.cases[key].open)
+        }
+        if not lost:
+            return
+        for item in await records.drop_consultations(connection, lost, now):
+            case = self.cases[item.case_id]
+            self.publish(conferring.answered(case, item, now), case.case_id)

@@ -77,7 +77,7 @@ def _add_partners(routes: APIRouter) -> None:
 
 
 def _add_switches(routes: APIRouter, publishing: Publishing) -> None:
-    @routes.post("/partners/{organisation}/_switch-off", operation_id="switchPartnerOff")
+    @routes.post("/partners/{organisation}/_suspend", operation_id="switchPartnerOff")
     async def off(request: Request, _: _SWITCHER, organisation: OrganisationId) -> SwitchedOff:
         """The organisation takes no cases any more; what it was asked or holds goes elsewhere.
 
@@ -102,7 +102,7 @@ def _add_switches(routes: APIRouter, publishing: Publishing) -> None:
             await effects.write(connection, now)
         return SwitchedOff(organisation=organisation, moved=moved)
 
-    @routes.post("/partners/{organisation}/_switch-on", operation_id="switchPartnerOn")
+    @routes.post("/partners/{organisation}/_resume", operation_id="switchPartnerOn")
     async def on(request: Request, _: _SWITCHER, organisation: OrganisationId) -> SwitchedOff:
         """The organisation takes cases again."""
         runtime: Runtime = request.app.state.runtime

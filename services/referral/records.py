@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from services.chassis.db import Connection
-from services.referral.domain import Channel, LegalTerm, Partner
+from services.referral.domain import Channel, Consultation, LegalTerm, Partner
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +26,6 @@ class HandOver:
     spoken_with: str | None
     recorded_by: str
     recorded_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Consultation:
-    """A question of a holder to another organisation, and the advice."""
-
-    consultation_id: UUID
-    case_id: UUID
-    referral_id: UUID
-    asked_by: str
-    organisation: str
-    question: str
-    asked_at: datetime
-    answer_by: datetime
-    advice: str | None = None
-    advised: bool | None = None
-    answered_at: datetime | None = None
 
 
 async def save_notices(
@@ -194,6 +177,22 @@ async def open_consultations(connection: Connection, case_id: UUID) -> int:
             "SELECT count(*) FROM consultation WHERE case_id = $1 AND answered_at IS NULL", case_id
         )
     )
+
+
+async def drop_consultations(
+    connection: Connection, holders: Mapping[UUID, str | None], now: datetime
+) -> list[Consultation]:
+    """End what former holders asked, of cases with their present holder; None when closed."""
+    found = await connection.fetch(
+        "UPDATE consultation c SET advised = false, answered_at = $3"
+        " FROM unnest($1::uuid[], $2::text[]) AS t(case_id, holder)"
+        " WHERE c.case_id = t.case_id AND c.answered_at IS NULL"
+        " AND c.asked_by IS DISTINCT FROM t.holder RETURNING c.*",
+        list(holders),
+        list(holders.values()),
+        now,
+    )
+    return [_consultation_of(row) for row in found]
 
 
 async def answer_consultation(

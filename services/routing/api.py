@@ -6,7 +6,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Depends, Query, Request
 
-from contracts.situation import Situation
+from contracts.situation import OrganisationId, Situation
 from services.chassis.auth import Principal, Requires, Scope
 from services.chassis.problem import Problem
 from services.chassis.runtime import Runtime
@@ -17,6 +17,7 @@ from services.routing.chain import chain_text, told
 from services.routing.explain import explain_line
 from services.routing.questions import Questions
 from services.routing.reproduction import reproduce
+from services.routing.rules import Proposed
 from services.routing.views import DecisionsView, DecisionView, PreviewView
 
 EXCLUDED_MAX = 60
@@ -55,12 +56,18 @@ def router(registers: Registers, questions: Questions) -> APIRouter:
         situation: Situation,
         _: Annotated[Principal, Depends(caller)],
         excluded: Annotated[list[str], Query(max_length=EXCLUDED_MAX)] = [],  # noqa: B006  # FastAPI copies it
+        proposed: Annotated[OrganisationId | None, Query()] = None,
     ) -> PreviewView:
-        """Decide on a situation without a report, as a report that comes now would be."""
+        """Decide on a situation without a report, as a report that comes now would be.
+
+        With `proposed`, `explanation.proposal` says whether the register lets that party have it.
+        """
         runtime: Runtime = request.app.state.runtime
         async with runtime.database.connection() as connection:
             in_force = await registers.in_force(connection, runtime.clock())
-        found = answer(in_force.register, deciding(situation), in_force.closed.union(excluded))
+        out = in_force.closed.union(excluded)
+        named = None if proposed is None else Proposed(proposed)
+        found = answer(in_force.register, deciding(situation), out, named)
         return PreviewView(
             organisation=found.decision.primary,
             loket=found.decision.loket,

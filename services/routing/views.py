@@ -27,10 +27,11 @@ class DecisionView(_View):
 
     `reason` is the code of why the one before it was replaced. `citizen`, `desk` and `auditor` tell
     the decision to each of them; they are null where it is not reproduced. `excluded` are all who
-    were left out, `closed` those of them that were closed at that moment.
+    were left out, `closed` those of them that were closed at that moment. `proposed` is a party
+    that another one named then: the holder, who passed the case on, if `onward`.
 
-    `reproduced`: made again from the stored register, situation and exclusions, it has the same
-    SHA-256; where not, `difference` tells why: other code, a register that this release cannot
+    `reproduced`: made again from the stored register, situation, exclusions and proposal, it has
+    the same SHA-256; where not, `difference` tells why: other code, a register that this release cannot
     read, or a record that was altered.
     """
 
@@ -45,6 +46,8 @@ class DecisionView(_View):
     decided_at: datetime
     engine: str | None
     reason: str | None
+    proposed: str | None
+    onward: bool
     reproduced: bool
     difference: Difference | None
     citizen: str | None
@@ -68,6 +71,8 @@ class DecisionView(_View):
             decided_at=row.decided_at,
             engine=row.engine,
             reason=row.reason,
+            proposed=row.proposed,
+            onward=row.onward,
             reproduced=found.difference is None,
             difference=found.difference,
             citizen=told.citizen if told else None,

@@ -72,6 +72,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "listConsultations": "partner",
         "getConsultation": "partner",
         "giveAdvice": "partner",
+        "createConsultationCapability": "partner",
         "listPartners": "desk operator auditor",
         "putPartner": "operator",
         "switchPartnerOff": "desk operator",

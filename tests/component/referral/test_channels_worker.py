@@ -301,7 +301,7 @@ async def test_a_killed_instance_loses_nothing_and_a_stopped_one_gives_back_at_o
     assert await world.states("school") == ["delivered"] * 2
 
 
-# The receivers and the worker share one event loop here, which costs some milliseconds at 50/s.
+# The receivers and the worker share one event loop here, which costs some milliseconds.
 _MACHINE_SECONDS = 0.010
 
 
@@ -328,28 +328,28 @@ async def test_partners_that_hang_or_catch_up_delay_nobody_else(world):
         for number in range(10):
             await world.partner(f"hanging_{number}", hanging.url)
         await world.partner("busy", busy.url)
-        async with world.running(sends_per_second_max=50, in_flight_max=8):
+        async with world.running(poll_seconds=0.1, sends_per_second_max=20, in_flight_max=8):
             await latencies(world, good, "good", 5)
-            alone = await latencies(world, good, "good", 40)
+            alone = await latencies(world, good, "good", 20)
             for number in range(10):
                 await world.feed(f"hanging_{number}", 20)
             await until(lambda: hanging.open >= 8)
             await asyncio.sleep(1.2)
             await until(lambda: hanging.open >= 1)
-            beside_hanging = await latencies(world, good, "good", 40)
+            beside_hanging = await latencies(world, good, "good", 20)
             await world.feed("busy", 5_000)
             await until(lambda: len(busy.requests) > 20)
             began, first = time.perf_counter(), len(busy.requests)
-            beside_busy = await latencies(world, good, "good", 40)
+            beside_busy = await latencies(world, good, "good", 20)
             rate = (len(busy.requests) - first) / (time.perf_counter() - began)
             await world.execute("DELETE FROM delivery WHERE state = 'waiting'")
-            alone_again = await latencies(world, good, "good", 40)
+            alone_again = await latencies(world, good, "good", 20)
     # Measured before and after, because other work on the machine comes and goes.
     usual = max(median(alone), median(alone_again))
     assert median(beside_hanging) <= 1.2 * usual + _MACHINE_SECONDS
     assert median(beside_busy) <= 1.2 * usual + _MACHINE_SECONDS
     assert busy.open_most <= 4
-    assert 5 <= rate <= 60
+    assert 3 <= rate <= 25
 
 
 async def test_a_silent_partner_is_told_over_its_fallback(world):

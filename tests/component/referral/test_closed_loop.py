@@ -202,11 +202,11 @@ async def test_a_hidden_identity_is_in_no_capability_any_more(world):
     row = await held(world)
     path = f"/referrals/{row['referral_id']}/content-capabilities"
     before = (await world.client.post(path, headers=world.partner("school"))).json()
-    assert set(before["fields"]) == {"narrative", "identity"}
+    assert set(before["fields"]) == {"narrative", "identity", "answers"}
     hidden = IdentityHidden(report_id=uuid4(), case_id=row["case_id"], hidden_at=utc_now())
     await world.told(hidden)
     after = (await world.client.post(path, headers=world.partner("school"))).json()
-    assert after["fields"] == ["narrative"]
+    assert after["fields"] == ["narrative", "answers"]
 
 
 async def test_not_helped_opens_a_closed_case_again(world):
@@ -234,7 +234,7 @@ async def test_a_silent_holder_is_reminded_then_called_and_stays_holder(world):
     assert seen.count("referral-reminder") == 2
     assert seen[-1] == "referral-escalated"
     assert case["open"] is True
-    called = await world.client.post(f"/cases/{row['case_id']}/_holder-called", headers=world.desk)
+    called = await world.client.post(f"/cases/{row['case_id']}/_resume", headers=world.desk)
     assert called.json()["nextStep"]["actor"] == "school"
 
 
@@ -318,7 +318,7 @@ async def test_the_desk_assigns_but_never_to_whom_it_is_about(world):
 async def test_an_organisation_that_is_switched_off_loses_its_cases_at_once(world):
     asked = await world.offered("sbb")
     holds = await held(world, "sbb")
-    answer = await world.client.post("/partners/sbb/_switch-off", headers=world.desk)
+    answer = await world.client.post("/partners/sbb/_suspend", headers=world.desk)
     assert answer.json()["moved"] == 2
     for row in (asked, holds):
         case = await world.case(row["case_id"])
@@ -326,7 +326,7 @@ async def test_an_organisation_that_is_switched_off_loses_its_cases_at_once(worl
         assert "redecision-requested" in await names(world, row["case_id"])
     late = await world.say("sbb", asked, "accepted")
     assert late.status_code == 409
-    await world.client.post("/partners/sbb/_switch-on", headers=world.desk)
+    await world.client.post("/partners/sbb/_resume", headers=world.desk)
 
 
 async def test_conferring_leaves_the_case_where_it_is_and_no_text_in_events(world):
@@ -357,6 +357,20 @@ async def test_conferring_leaves_the_case_where_it_is_and_no_text_in_events(worl
     assert secret not in told
     assert "dat mag" not in told
     assert (await world.case(row["case_id"]))["holder"] == "school"
+
+
+async def test_what_a_former_holder_asked_ends_with_its_hold(world):
+    row = await held(world)
+    body = {"consultationId": str(uuid4()), "organisation": "lkc", "question": "Wat nu?"}
+    path = f"/referrals/{row['referral_id']}/consultations"
+    await world.client.post(path, json=body, headers=world.partner("school"))
+    content = f"/consultations/{body['consultationId']}/content-capabilities"
+    given = await world.client.post(content, headers=world.partner("lkc"))
+    assert (given.status_code, given.json()["fields"]) == (201, ["narrative"])
+    assert (await world.client.post(content, headers=world.partner("school"))).status_code == 404
+    await world.say("school", row, "returned", reason="capacity")
+    assert (await world.client.post(content, headers=world.partner("lkc"))).status_code == 409
+    assert "consultation-answered" in await names(world, row["case_id"])
 
 
 async def test_silence_goes_to_the_other_loket_first(world):

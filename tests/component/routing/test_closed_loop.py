@@ -75,6 +75,10 @@ async def test_a_holder_passes_the_case_on_to_whom_it_names(world: World) -> Non
     assert first.organisation in second.excluded
     assert not await world.refused(case_id)
     assert await differences(world, case_id) == {None}
+    told = (await world.decisions(case_id))["decisions"]
+    named = [(item["proposed"], item["onward"]) for item in told]
+    assert named == [(None, False), ("bevoegd_gezag", True)]
+    assert told[1]["auditor"]["proposal"]["followed"] is True
 
 
 async def test_a_refused_handing_on_uses_no_number_and_changes_nothing(world: World) -> None:
@@ -135,6 +139,23 @@ async def test_a_closed_party_gets_no_case_by_being_named(world: World) -> None:
     assert refused.problem == ProposalProblem.EXCLUDED
     ended = await world.client.post(f"/closures/{answer.json()['id']}/_end", headers=world.operator)
     assert ended.is_success, ended.text
+
+
+async def test_a_preview_says_whether_a_party_may_have_it(world: World) -> None:
+    async def proposal(organisation: str) -> dict[str, object]:
+        answer = await world.client.post(
+            "/decision-previews",
+            params={"proposed": organisation},
+            json=BULLIED.model_dump(mode="json", exclude_none=True),
+            headers=world.desk,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()["explanation"]["proposal"]
+
+    assert (await proposal("bevoegd_gezag"))["followed"] is True
+    refused = await proposal("hulpdiensten_112")
+    assert refused["followed"] is False
+    assert refused["problem"] in set(ProposalProblem)
 
 
 async def test_an_old_request_to_pass_on_says_nothing(world: World) -> None:

@@ -18,6 +18,8 @@ from services.referral.findings import rules, times
 from services.referral.findings.domain import Verdict
 from services.referral.findings.ladder import fire
 from services.referral.findings.replying import reply
+from services.routing.regimes import regimes_of
+from services.routing.register import load_register
 from tests.unit.referral.findings.builders import (
     ADVICE,
     BINDING,
@@ -140,6 +142,13 @@ def test_the_board_is_reminded_once_a_week_before_and_then_silent():
     assert (event.because, event.rung, event.organisation) == (EscalatedBecause.SILENCE, 0, DESK)
     # The board may have answered the committee: that one is asked.
     assert silent.notices[0].organisation == "lkc"
+
+
+def test_a_reminder_that_comes_late_is_no_early_silence():
+    standing = finding()
+    outcome = fire(standing, FEEDS, HELD, standing.step.due_at - timedelta(seconds=1))
+    assert outcome.finding.state is FindingState.REPLY_DUE
+    assert outcome.finding.fires_at == standing.step.due_at
 
 
 def test_after_a_standstill_silence_comes_without_a_stale_reminder():
@@ -372,3 +381,20 @@ def test_a_regime_that_names_nobody_leaves_the_desk(regime):
     assert standing.step.due_at > NOW
     assert passed(standing).events[0].event_name == "finding-reminded"
     assert rules.settle(standing, Settlement.NOT_FOLLOWED, HELD, NOW).verdict is Verdict.APPLIED
+
+
+def test_each_regime_of_the_register_gives_the_same_case_its_own_path():
+    paths = {}
+    for regime in regimes_of(load_register()):
+        law = regime.model_copy(update={"valid_from": date(2020, 1, 1)})
+        standing = reply(finding(law), said(BoardReply.DOES_NOT_FOLLOW), HELD, NOW).finding
+        _, story = run_out(standing, 4)
+        told = tuple(step[2] for step in story if step[0] == "finding-escalated")
+        paths[regime.finding] = (standing.step.actor, standing.step.due_at, told)
+
+    assert paths.keys() == {"advice", "comply-or-report", "binding"}
+    assert len(set(paths.values())) == 3
+    assert paths["comply-or-report"][0] == BOARD
+    assert paths["comply-or-report"][2][0] == "inspectie"
+    assert paths["binding"][1] == NOW
+    assert all(told[-1] == "rechter" for _, _, told in paths.values())

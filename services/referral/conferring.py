@@ -1,0 +1,68 @@
+"""The events of conferring; texts are in none of them. Pure."""
+
+from datetime import datetime
+
+from contracts.reference import case_reference
+from contracts.referral import (
+    CaseNews,
+    ConsultationAnswered,
+    ConsultationAsked,
+    ConsultationRequest,
+    News,
+)
+from contracts.situation import Situation
+from services.referral.domain import Case, Consultation
+
+
+def asked(case: Case, item: Consultation, now: datetime) -> ConsultationAsked:
+    """The holder asks for advice."""
+    return ConsultationAsked(
+        case_id=case.case_id,
+        holder=case.holder,
+        handoff=case.handoff,
+        next_step=case.next_step,
+        at=now,
+        consultation_id=item.consultation_id,
+        organisation=item.organisation,
+    )
+
+
+def answered(case: Case, item: Consultation, now: datetime) -> ConsultationAnswered:
+    """The advice is there, or it will not come."""
+    return ConsultationAnswered(
+        case_id=case.case_id,
+        holder=case.holder,
+        handoff=case.handoff,
+        next_step=case.next_step,
+        at=now,
+        consultation_id=item.consultation_id,
+        organisation=item.organisation,
+        advised=bool(item.advised),
+    )
+
+
+def request(case: Case, item: Consultation, now: datetime) -> ConsultationRequest:
+    """For the feed of who is asked."""
+    return ConsultationRequest(
+        consultation_id=item.consultation_id,
+        case_id=case.case_id,
+        reference=case_reference(case.case_id),
+        organisation=item.organisation,
+        asked_by=item.asked_by,
+        situation=Situation.model_validate_json(case.situation),
+        answer_by=item.answer_by,
+        at=now,
+    )
+
+
+def news(item: Consultation, now: datetime) -> CaseNews:
+    """For the feed of who asked."""
+    return CaseNews(
+        referral_id=item.referral_id,
+        case_id=item.case_id,
+        organisation=item.asked_by,
+        news=News.CONSULTATION_ANSWERED,
+        other=item.organisation,
+        reference_id=item.consultation_id,
+        at=now,
+    )

@@ -193,7 +193,7 @@ class Ladder:
         assert standing is not None
         follows = self._follows(standing, finding)
         for event in outcome.events:
-            told = event
+            told = announce.of_case(follows.case, event)
             source = service_source("referral")
             draft.outgoing.append(Outgoing(topics.REFERRAL, finding.case_id, source, told))
         for notice in outcome.notices:

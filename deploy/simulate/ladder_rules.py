@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.finding import BoardReply, FindingState
-from contracts.referral import DESK, DeskReason
+from contracts.referral import DESK, DeskReason, NextAction
 from deploy.simulate.past import require
 from deploy.simulate.world import Book, Cause
 from services.referral.domain import Case
@@ -67,7 +67,10 @@ def check_finding(book: Book, finding: Finding) -> None:
         require(proved, "P4", "a finding is followed and nobody showed it")
     case = book.cases[finding.case_id]
     if case.open and case.desk_reason is DeskReason.FINDING and finding.step is not None:
-        same = case.next_step == finding.step.of_case
+        step = case.next_step
+        # A second decision in the case has the desk look first, before the ladder goes on.
+        looks = step is not None and step.actor == DESK and step.action is NextAction.CHECK_FINDING
+        same = step == finding.step.of_case or looks
         require(same, "P3", "the case does not show the next step of its finding")
 
 

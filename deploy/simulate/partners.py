@@ -22,7 +22,7 @@ from deploy.simulate.shell import Fate, ReferralDraft, ReferralService
 from deploy.simulate.world import ORGANISATIONS, Party, World
 from services.referral.domain import Channel
 
-_OFFERED = (Answer.RECEIVED, Answer.ACCEPTED, Answer.ACCEPTED, Answer.REJECTED)
+_OFFERED = (Answer.RECEIVED, *[Answer.ACCEPTED] * 4, Answer.REJECTED)
 _HOLDS = (
     Answer.IN_PROGRESS,
     Answer.ON_HOLD,
@@ -111,6 +111,8 @@ class Partners:
             self._intake.ask(name, offer.case_id, offer.referral_id)
             return
         said = rng.choice(_HOLDS if holds else _OFFERED)
+        if said is Answer.ENTERED_IN_ERROR and rng.random() < 0.6:
+            said = Answer.IN_PROGRESS
         if holds and self._world.complaints and rng.random() < 0.5:
             said = Answer.COMPLETED
         if rng.random() < 0.08:
@@ -140,9 +142,8 @@ class Partners:
         elif said is Answer.COMPLETED:
             decides = self._world.complaints and rng.random() < 0.8
             outcome = CompletedAs.DECIDED if decides else rng.choice(_OUTCOMES)
-            decision = (
-                rng.choice((None, *ComplaintDecision)) if outcome is CompletedAs.DECIDED else None
-            )
+            decided = outcome is CompletedAs.DECIDED and rng.random() < 0.9
+            decision = rng.choice(list(ComplaintDecision)) if decided else None
         elif said is Answer.REFERRED_ONWARD:
             target = rng.choice(_TARGETS)
         return ReferralAnswered(

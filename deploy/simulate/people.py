@@ -171,7 +171,7 @@ class Desk:
 
     def _withdraw(self, draft: ReferralDraft, case_id: UUID) -> None:
         referral, standing = self._one(draft, case_id), draft.book.standing(case_id)
-        if referral is not None and standing is not None:
+        if referral is not None and standing is not None and self._world.chance(0.3):
             outcome = self._service.core.withdraw(standing, referral, self._world.now)
             self._service.desk(draft, "take back", standing, outcome, referral)
 
@@ -184,7 +184,7 @@ class Desk:
     def _error(self, draft: ReferralDraft, case_id: UUID) -> None:
         standing = draft.book.standing(case_id)
         assert standing is not None
-        if self._world.chance(0.3):
+        if self._world.chance(0.1):
             outcome = self._service.core.entered_in_error(standing, self._world.now)
             self._service.desk(draft, "entered in error", standing, outcome)
 

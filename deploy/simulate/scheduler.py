@@ -78,17 +78,17 @@ class Simulation:
         self._ladder = Ladder(self.world, self.referral)
         # Each seed does some things often and others hardly ever, which finds more than an average.
         often = self.world.rng.choice
-        self._leaps = _LEAPS[: often((4, 5, 7, 8))]
+        self._leaps = _LEAPS[: often((2, 4, 4, 5, 7, 8))]
         self._actions: dict[Callable[[], None], float] = {
             self._relay: 14,
             self._deliver: 24,
-            self._partner: 14 * often((0.3, 1, 2)),
+            self._partner: 16 * often((0.5, 1, 2)),
             self._reporter: 2 * often((0, 1, 3)),
             self._desk_acts: 3 * often((0, 1, 3)),
             self._findings: 4 * often((1, 3)),
             self._timers: 5 * often((0.3, 1, 2)),
             self._fire_at_will: 1,
-            self._leap: 2 * often((0.1, 0.5, 1, 2)),
+            self._leap: 2 * often((0.1, 0.3, 1)),
             self._stop_or_go: 0.5,
             self._rebalance: 1,
         }
@@ -107,7 +107,7 @@ class Simulation:
     def _step(self, action: Callable[[], None]) -> None:
         self.steps += 1
         if not self.world.frozen:
-            self.world.now += timedelta(seconds=self.world.rng.randrange(20))
+            self.world.now += timedelta(seconds=self.world.rng.randrange(8))
         action()
         self._judge.rest(self.referral.book)
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 
 # From this many a second a pause pays; below it nothing is gained and it would only be felt.
-BUSY_PER_SECOND = 300
+BUSY_PER_SECOND = 200
 PAUSE_SECONDS = 0.08
 _WINDOW_SECONDS = 0.25
 

@@ -18,6 +18,7 @@ from contracts.referral import (
 from contracts.situation import Kind
 from services.referral import announce
 from services.referral.domain import Case, Outcome, Referral, Standing, Verdict
+from services.referral.findings.rules import asks_reply
 from services.referral.moves import (
     at_desk,
     closed,
@@ -99,8 +100,9 @@ def _completed(
     case, outcome = standing.case, event.outcome
     assert outcome is not None
     reason = _UNSOLVED.get(outcome)
-    if outcome is CompletedAs.DECIDED and case.kind is Kind.KLACHT:
-        # The finding binds others to reply; until that is settled the desk follows it.
+    decided = outcome is CompletedAs.DECIDED and case.kind is Kind.KLACHT
+    if decided and event.decision is not None and asks_reply(event.decision):
+        # The finding asks others to reply; until that is settled the desk follows it.
         reason = DeskReason.FINDING
     if reason is None:
         rest = closed(case, ClosedBecause.COMPLETED, now, outcome)

@@ -26,8 +26,13 @@ from services.referral.moves import at_desk, closed, desk_step, handled_by, join
 
 
 def withdrawn(standing: Standing, now: datetime) -> Outcome:
-    """The reporter takes the report back: every live referral ends."""
+    """The reporter takes the report back: every live referral ends.
+
+    A finding that was given stands: the board still has to answer it, and the desk sees to that.
+    """
     case = standing.case
+    if case.desk_reason is DeskReason.FINDING:
+        return Outcome(Verdict.OUTDATED, case)
     if not case.open or case.desk_reason is DeskReason.WITHDRAWN:
         return Outcome(Verdict.DUPLICATE, case)
     live = _live(standing)

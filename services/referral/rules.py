@@ -69,7 +69,7 @@ def assign(
     if event.onward:
         return _onward(standing, event, offering, now)
     if standing.holding is not None or (request is not None and not request.signal):
-        return Outcome(Verdict.BUSY, noted)
+        return _busy(replace(standing, case=noted), now)
     withdrawn = () if request is None else (moved(request, Status.CANCELLED, now),)
     decided = _decided(_renewed(case, event, now), event, offering, now)
     before = [announce.status_changed(decided.case, item, now) for item in withdrawn]
@@ -282,6 +282,18 @@ def _overtaken(case: Case, now: datetime) -> Outcome:
     if case.holder != DESK or not waits:
         return Outcome(Verdict.BUSY, case)
     return redecide(case, BusinessStatus.REFERRED_ONWARD.value, now)
+
+
+def _busy(standing: Standing, now: datetime) -> Outcome:
+    """Somebody has the case or is asked; where a holder waits to refer onward, it is asked again.
+
+    The decision has used up the number that the holder's own question bears, which routing drops.
+    """
+    held = standing.holding
+    if held is None or held.onward_to is None or standing.request is not None:
+        return Outcome(Verdict.BUSY, standing.case)
+    why = BusinessStatus.REFERRED_ONWARD.value
+    return redecide(standing.case, why, now, proposed=held.onward_to, onward=True)
 
 
 def offered(

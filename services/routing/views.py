@@ -31,8 +31,8 @@ class DecisionView(_View):
     that another one named then: the holder, who passed the case on, if `onward`.
 
     `reproduced`: made again from the stored register, situation, exclusions and proposal, it has
-    the same SHA-256; where not, `difference` tells why: other code, a register that this release cannot
-    read, or a record that was altered.
+    the same SHA-256; where not, `difference` tells why: other code, a register that this release
+    cannot read, or a record that was altered.
     """
 
     decision_id: UUID

@@ -24,7 +24,7 @@ class ChannelOptions(BaseModel):
     sweep_seconds: Annotated[float, Field(gt=0)] = 1.0
     take_batch_max: Annotated[int, Field(ge=1, le=5000)] = 500
     in_flight_per_partner_max: Annotated[int, Field(ge=1, le=32)] = 4
-    in_flight_max: Annotated[int, Field(ge=1, le=1000)] = 128
+    in_flight_max: Annotated[int, Field(ge=1, le=1000)] = 256
     sends_per_second_max: Annotated[float, Field(gt=0)] = 20.0
     lease_seconds: Annotated[float, Field(gt=0)] = 45.0
     try_seconds_max: Annotated[float, Field(gt=0, le=30)] = 15.0

@@ -6,7 +6,7 @@ else.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -75,24 +75,30 @@ class Deliveries:
 
     async def run(self) -> None:
         """Work until cancelled; a database that is away only delays it."""
-        sweep_at = 0.0
-        loop = asyncio.get_running_loop()
+        # Apart, so that a long sweep does not make what is new wait.
+        parts = [
+            asyncio.create_task(self._repeat(self._feed, self._options.poll_seconds)),
+            asyncio.create_task(self._repeat(self.sweep, self._options.sweep_seconds)),
+        ]
         try:
-            while True:
-                try:
-                    await self.take()
-                    if loop.time() >= sweep_at:
-                        sweep_at = loop.time() + self._options.sweep_seconds
-                        await self.sweep()
-                    await self._start_lanes()
-                    await asyncio.sleep(self._options.poll_seconds)
-                except TRANSIENT as error:
-                    if is_defect(error):
-                        raise
-                    self._log.warning("deliveries_postponed", error=type(error).__name__)
-                    await asyncio.sleep(_RETRY_SECONDS)
+            await asyncio.gather(*parts)
         finally:
-            await self._stop()
+            await self._stop(parts)
+
+    async def _repeat(self, work: Callable[[], Awaitable[None]], seconds: float) -> None:
+        while True:
+            try:
+                await work()
+                await asyncio.sleep(seconds)
+            except TRANSIENT as error:
+                if is_defect(error):
+                    raise
+                self._log.warning("deliveries_postponed", error=type(error).__name__)
+                await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _feed(self) -> None:
+        await self.take()
+        await self._start_lanes()
 
     async def work(self) -> None:
         """One whole round: take, sweep, and send until nothing is due. For tests and replays."""
@@ -245,8 +251,8 @@ class Deliveries:
                 )
         return after.enabled and after.paused_until is None
 
-    async def _stop(self) -> None:
-        tasks = list(self._lanes.values())
+    async def _stop(self, parts: Sequence[asyncio.Task[None]]) -> None:
+        tasks = [*parts, *self._lanes.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

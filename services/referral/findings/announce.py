@@ -71,11 +71,11 @@ def escalated(
     held: Held,
     now: datetime,
 ) -> FindingEscalated:
-    """A step up; the rung is the number of supervisors that were told."""
+    """A step up; the rung is the number of supervisors that were told, and 0 for the desk."""
     return FindingEscalated(
         **_standing(finding, held, now),
         because=because,
-        rung=len(finding.told),
+        rung=0 if organisation == DESK else len(finding.told),
         organisation=organisation,
         told_by=told_by,
     )

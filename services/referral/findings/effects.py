@@ -8,7 +8,7 @@ from uuid import UUID
 from contracts.finding import Settlement
 from contracts.referral import DESK, ClosedBecause, CompletedAs, DeskReason
 from services.chassis.db import Connection
-from services.referral import by_desk, moves
+from services.referral import announce, by_desk, moves
 from services.referral import store as core
 from services.referral.domain import Channel, Partner
 from services.referral.domain import Outcome as CaseOutcome
@@ -54,12 +54,14 @@ class FindingEffects:
             return
         finding = outcome.finding
         (self._opened if opened else self._changed).append(finding)
+        follows = self._of_case(finding)
         for event in outcome.events:
-            self.core.publish(event, finding.case_id)
+            # A finding may outlive its case at the desk: the event tells the next step of the case.
+            self.core.publish(announce.of_case(follows.case, event), finding.case_id)
         for notice in outcome.notices:
             if notice.organisation in self.reachable:
                 self.core.tell(notice.organisation, notice, finding.case_id, None)
-        self.core.add(self._of_case(finding), None)
+        self.core.add(follows, None)
 
     async def write(self, connection: Connection) -> None:
         """Write all of it; the journal comes last."""

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -339,7 +339,7 @@ class OneCase(RuleBasedStateMachine):
             assert not self.case.open
             # Closed by an organisation: it stays the holder on file.
             done = [r for r in self.referrals.values() if r.status is Status.COMPLETED]
-            assert self.case.holder == max(done, key=lambda r: r.closed_at).organisation
+            assert self.case.holder == max(done, key=lambda r: r.attempt).organisation
 
     @invariant()
     def one_request(self):
@@ -385,4 +385,10 @@ class OneCase(RuleBasedStateMachine):
 
 
 TestOneCase = OneCase.TestCase
-TestOneCase.settings = settings(max_examples=70, stateful_step_count=40, deadline=None)
+# A busy machine is no reason to fail.
+TestOneCase.settings = settings(
+    max_examples=120,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -323,6 +323,19 @@ def test_who_cannot_confirm_or_when(answer, by, verdict):
     assert rules.evidence(standing, shown(by), HELD, NOW).verdict is verdict
 
 
+def test_the_desk_is_rung_zero_also_after_a_supervisor_was_told():
+    standing = passed(_silent()).finding
+    now = standing.changed_at
+    standing = reply(standing, said(BoardReply.FOLLOWS, times.today(now)), HELD, now).finding
+    _, story = run_out(standing, 4)
+    assert story == [
+        ("finding-reminded", DESK),
+        ("finding-escalated", 0, DESK),
+        ("finding-escalated", 2, "raad_van_toezicht"),
+        ("finding-escalated", 3, "rechter"),
+    ]
+
+
 def test_evidence_of_tomorrow_is_no_evidence():
     tomorrow = replace(shown(), day=TODAY + timedelta(days=1))
     assert rules.evidence(finding(), tomorrow, HELD, NOW).verdict is Verdict.DATE_REFUSED

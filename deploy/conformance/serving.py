@@ -50,6 +50,7 @@ async def serving(app: Any, port: int) -> AsyncIterator[None]:
         lifespan="off",
         interface="asgi3",
         log_config=None,
+        log_level="critical",
         access_log=False,
         timeout_graceful_shutdown=_STOP_SECONDS_MAX,
     )

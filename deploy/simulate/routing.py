@@ -13,6 +13,7 @@ from contracts.situation import Urgency
 from deploy.simulate.broker import Record
 from deploy.simulate.ledger import Outgoing
 from deploy.simulate.shell import Draft
+from deploy.simulate.terms import some_terms
 from deploy.simulate.world import LOKETS, ORGANISATIONS, World
 
 _SOURCE = service_source("routing")
@@ -147,6 +148,7 @@ class RoutingService:
             kind_at_primary=known.report.situation.kind,
             rule="R1",
             why="Deze organisatie is aan zet.",
+            terms=some_terms(world, organisation),
             limits=_LIMITS[known.urgency],
             other_lokets=tuple(name for name in others if name != loket),
             never=known.never,

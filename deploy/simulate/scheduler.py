@@ -14,6 +14,7 @@ from deploy.simulate.people import Desk, Intake
 from deploy.simulate.picture import Watcher, check_end
 from deploy.simulate.routing import RoutingService
 from deploy.simulate.shell import Fate, ReferralDraft, ReferralService, Service, deliver
+from deploy.simulate.terms import warn_due
 from deploy.simulate.world import ORGANISATIONS, SERVICES, World
 from services.referral.domain import Verdict
 
@@ -138,6 +139,7 @@ class Simulation:
         resting = {item.case_id for item in book.findings.values() if item.open and rests(item)}
         moments = [case.timer_at for key, case in book.cases.items() if key not in resting]
         moments += [item.due_at for item in book.referrals.values()]
+        moments += [item.warn_at for item in book.terms.values()]
         moments += [item.fires_at for item in book.findings.values() if not rests(item)]
         return min((moment for moment in moments if moment is not None), default=None)
 
@@ -207,6 +209,7 @@ class Simulation:
                     fired = self.referral.tick(draft, case_id)
                     require(fired is Verdict.APPLIED, "P3", "a timer that is due did nothing")
             self._ladder.due(draft)
+            warn_due(self.world, self.referral, draft)
 
         self.referral.within(fate, work)
 

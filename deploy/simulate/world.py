@@ -13,7 +13,16 @@ from contracts.finding import BoardReply
 from contracts.referral import DESK
 from deploy.simulate.broker import Broker
 from deploy.simulate.ledger import Ledger, Outgoing
-from services.referral.domain import HOLDING, OPEN, Case, Channel, Outcome, Referral, Standing
+from services.referral.domain import (
+    HOLDING,
+    OPEN,
+    Case,
+    Channel,
+    LegalTerm,
+    Outcome,
+    Referral,
+    Standing,
+)
 from services.referral.findings.domain import Finding
 
 ORGANISATIONS = (
@@ -78,6 +87,7 @@ class Book:
     findings: dict[UUID, Finding] = field(default_factory=dict)
     said: dict[UUID, tuple[UUID, BoardReply]] = field(default_factory=dict)
     confirmed: dict[UUID, None] = field(default_factory=dict)
+    terms: dict[tuple[UUID, str], LegalTerm] = field(default_factory=dict)
 
     def copy(self) -> "Book":
         """A draft to write in."""
@@ -89,6 +99,7 @@ class Book:
             self.findings.copy(),
             self.said.copy(),
             self.confirmed.copy(),
+            self.terms.copy(),
         )
 
     def findings_of(self, case_id: UUID) -> list[Finding]:

@@ -36,10 +36,11 @@ from services.referral.rules import Offering
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
-    """How the desk brought a case, and what the organisation said to that."""
+    """How the desk brought a case, and what the organisation said to that, if anything."""
 
     by: HandOverBy
-    accepted: bool
+    accepted: bool = False
+    declined: DeclineReason | None = None
 
 
 def assigned(
@@ -99,6 +100,8 @@ def handed_over(standing: Standing, referral: Referral, how: HandedOver, now: da
     if referral.status not in OPEN:
         return Outcome(Verdict.DUPLICATE, standing.case)
     brought = replace(referral, handed_over_by=how.by)
+    if how.declined is not None:
+        return rules.declined(standing, brought, how.declined, None, now)
     if how.accepted:
         return rules.accepted(standing, brought, now)
     if referral.status is Status.RECEIVED:

@@ -16,16 +16,19 @@ from services.referral.desk import case_document
 from services.referral.desk_models import (
     AssignmentGiven,
     CaseView,
+    EndGiven,
     HandOverGiven,
 )
 from services.referral.domain import Outcome, Referral, Standing, Verdict
 from services.referral.effects import Effects, Publishing
+from services.referral.findings import store as findings
 from services.referral.records import HandOver
 
 _DESK = Annotated[Principal, Depends(Requires(Scope.DESK))]
 _DETAILS = {
     Verdict.NEVER: "The case is about this organisation, so it cannot get it. Choose another one.",
     Verdict.BUSY: "Somebody holds the case or is asked for it. Take that referral back first.",
+    Verdict.ILLEGAL: "With this outcome nobody was helped, so the case stays open.",
     Verdict.OUTDATED: "The case is not in a state for this any more; look at it again.",
 }
 
@@ -93,24 +96,43 @@ def _add_referral_actions(routes: APIRouter, publishing: Publishing) -> None:
         now = request.app.state.runtime.clock()
         if body.handed_at > now:
             raise Problem(400, "invalid-input", "`handedAt` lies ahead; send when it happened.")
+        if body.accepted and body.declined is not None:
+            raise Problem(400, "invalid-input", "It is accepted or declined; send one of the two.")
         item = HandOver(
             hand_over_id=body.hand_over_id,
             referral_id=referral_id,
             how=body.how,
             accepted=body.accepted,
+            declined=body.declined,
             handed_at=body.handed_at,
             spoken_with=body.spoken_with,
             recorded_by=principal.client,
             recorded_at=now,
         )
 
+        how = HandedOver(body.how, body.accepted, body.declined)
+
         def change(standing: Standing, referral: Referral, now: datetime) -> Outcome:
-            return by_desk.handed_over(standing, referral, HandedOver(body.how, body.accepted), now)
+            return by_desk.handed_over(standing, referral, how, now)
 
         return await _on_referral(request, publishing, referral_id, change, item)
 
 
 def _add_case_actions(routes: APIRouter, publishing: Publishing) -> None:
+    @routes.post("/cases/{caseId}/_end", operation_id="endCase")
+    async def end(
+        request: Request,
+        _: _DESK,
+        case_id: Annotated[UUID, Path(alias="caseId")],
+        body: EndGiven,
+    ) -> CaseView:
+        """End a case that rests with the desk, by what came of it and never by silence."""
+
+        def change(_: Effects, standing: Standing, now: datetime) -> Outcome:
+            return by_desk.ended(standing, body.outcome, now)
+
+        return await _on_case(request, publishing, case_id, change, ends=True)
+
     @routes.post("/cases/{caseId}/_void", operation_id="enterCaseInError")
     async def in_error(
         request: Request, _: _DESK, case_id: Annotated[UUID, Path(alias="caseId")]
@@ -120,7 +142,7 @@ def _add_case_actions(routes: APIRouter, publishing: Publishing) -> None:
         def change(_: Effects, standing: Standing, now: datetime) -> Outcome:
             return reporter.entered_in_error(standing, now)
 
-        return await _on_case(request, publishing, case_id, change)
+        return await _on_case(request, publishing, case_id, change, ends=True)
 
     @routes.post("/cases/{caseId}/_resume", operation_id="holderCalled")
     async def called(
@@ -139,8 +161,13 @@ async def _on_case(
     publishing: Publishing,
     case_id: UUID,
     change: Callable[[Effects, Standing, datetime], Outcome],
+    *,
+    ends: bool = False,
 ) -> CaseView:
-    """Apply a rule to a case under its lock; gives the case as it is then."""
+    """Apply a rule to a case under its lock; gives the case as it is then.
+
+    What `ends` the case waits for an open finding: the board's reply would be seen by nobody.
+    """
     runtime: Runtime = request.app.state.runtime
     now = runtime.clock()
     async with runtime.database.transaction() as connection:
@@ -150,6 +177,9 @@ async def _on_case(
         standing = effects.standing(case_id)
         if standing is None:
             raise Problem(404, "case-unknown", "There is no case with this id.")
+        finding = await findings.of_case(connection, case_id) if ends else None
+        if finding is not None and finding.open:
+            raise Problem(409, "finding-open", "The case has an open finding; settle that first.")
         _take(effects, change(effects, standing, now))
         await effects.write(connection, now)
     return await case_document(runtime, case_id, now)

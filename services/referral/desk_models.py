@@ -77,6 +77,7 @@ class HandOverView(Model):
     referral_id: UUID
     how: HandOverBy
     accepted: bool
+    declined: DeclineReason | None
     handed_at: datetime
     spoken_with: str | None
     recorded_by: str
@@ -126,13 +127,23 @@ class AssignmentGiven(Strict):
 
 
 class HandOverGiven(Strict):
-    """How the desk brought a case; `spokenWith` is a function, such as "secretariaat", no name."""
+    """How the desk brought a case, and what was said: accepted, declined with a reason, or nothing.
+
+    `spokenWith` is a function, such as "secretariaat", and no name.
+    """
 
     hand_over_id: UUID
     how: HandOverBy
-    accepted: bool
+    accepted: bool = False
+    declined: DeclineReason | None = None
     handed_at: AwareDatetime
     spoken_with: Annotated[str | None, Field(min_length=1, max_length=200)] = None
+
+
+class EndGiven(Strict):
+    """What came of a case that the desk ends; helping nobody is no end."""
+
+    outcome: CompletedAs
 
 
 class ConsultationGiven(Strict):

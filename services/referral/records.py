@@ -22,6 +22,7 @@ class HandOver:
     referral_id: UUID
     how: str
     accepted: bool
+    declined: str | None
     handed_at: datetime
     spoken_with: str | None
     recorded_by: str
@@ -102,13 +103,14 @@ async def warned(connection: Connection, term: LegalTerm, next_at: datetime | No
 async def save_hand_over(connection: Connection, item: HandOver) -> bool:
     """Write a hand-over down; False when this id was written before."""
     status = await connection.execute(
-        "INSERT INTO hand_over (hand_over_id, referral_id, how, accepted, handed_at, spoken_with,"
-        " recorded_by, recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        "INSERT INTO hand_over (hand_over_id, referral_id, how, accepted, declined, handed_at,"
+        " spoken_with, recorded_by, recorded_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
         " ON CONFLICT DO NOTHING",
         item.hand_over_id,
         item.referral_id,
         item.how,
         item.accepted,
+        item.declined,
         item.handed_at,
         item.spoken_with,
         item.recorded_by,

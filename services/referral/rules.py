@@ -15,6 +15,7 @@ from contracts.referral import (
     DESK,
     Answer,
     BusinessStatus,
+    DeclineReason,
     DeskReason,
     NextAction,
     NextStep,
@@ -104,7 +105,8 @@ def answer(
         case Answer.ACCEPTED:
             return accepted(standing, referral, now)
         case Answer.REJECTED:
-            return declined(standing, referral, event, now)
+            assert event.reason is not None
+            return declined(standing, referral, event.reason, event.suggested_organisation, now)
         case _:
             return holding.said(standing, referral, event, now)
 
@@ -158,17 +160,21 @@ def accepted(standing: Standing, referral: Referral, now: datetime) -> Outcome:
 
 
 def declined(
-    standing: Standing, referral: Referral, event: ReferralAnswered, now: datetime
+    standing: Standing,
+    referral: Referral,
+    reason: DeclineReason,
+    better: str | None,
+    now: datetime,
 ) -> Outcome:
     """The organisation gives the case back with a reason, and may name a better party."""
     rejected = replace(
         moved(referral, Status.REJECTED, now, business=BusinessStatus.RETURNED),
-        reason=event.reason,
-        suggested_organisation=event.suggested_organisation,
+        reason=reason,
+        suggested_organisation=better,
     )
     if referral.onward_of is not None:
         return holding.onward_ended(standing, rejected, now)
-    return returned(standing.case, rejected, event.reason.value if event.reason else "", now)
+    return returned(standing.case, rejected, reason.value, now)
 
 
 def withdraw(standing: Standing, referral: Referral, now: datetime) -> Outcome:

@@ -66,6 +66,7 @@ MATRIX: dict[str, dict[str, str]] = {
         "withdrawReferral": "desk",
         "assignCase": "desk",
         "recordHandOver": "desk",
+        "endCase": "desk",
         "enterCaseInError": "desk",
         "holderCalled": "desk",
         "askConsultation": "partner",

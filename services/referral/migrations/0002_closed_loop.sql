@@ -84,10 +84,14 @@ CREATE TABLE hand_over (
     referral_id  uuid NOT NULL REFERENCES referral (referral_id),
     how          text NOT NULL CHECK (how IN ('phone', 'letter', 'visit')),
     accepted     boolean NOT NULL,
+    declined     text CHECK (declined IN ('not-competent', 'not-eligible', 'capacity',
+                     'wrong-region', 'already-handled', 'reporter-choice', 'no-contact',
+                     'conflict-of-interest', 'other')),
     handed_at    timestamptz NOT NULL,
     spoken_with  text CHECK (length(spoken_with) <= 200),
     recorded_by  text NOT NULL CHECK (length(recorded_by) <= 200),
-    recorded_at  timestamptz NOT NULL
+    recorded_at  timestamptz NOT NULL,
+    CONSTRAINT one_answer CHECK (NOT accepted OR declined IS NULL)
 );
 COMMENT ON COLUMN hand_over.spoken_with IS 'Function at the organisation, for the desk only';
 CREATE INDEX hand_over_of_referral ON hand_over (referral_id);

@@ -328,7 +328,7 @@ async def test_partners_that_hang_or_catch_up_delay_nobody_else(world):
         limits = {
             "poll_seconds": 0.1,
             "sweep_seconds": 1.0,
-            "sends_per_second_max": 20,
+            "sends_per_second_max": 10,
             "try_seconds_max": 4.0,
         }
         async with world.running(**limits):

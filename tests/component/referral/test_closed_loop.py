@@ -303,6 +303,57 @@ async def test_a_party_without_a_channel_is_handed_the_case_by_the_desk(world):
     assert "secretariaat" not in str(await world.events(event.case_id))
 
 
+async def test_a_decline_by_phone_counts_as_any_other(world):
+    event = assigned("unheard_of")
+    await world.decide(event)
+    row = await world.referral(event.case_id)
+    body = {
+        "handOverId": str(uuid4()),
+        "how": "phone",
+        "declined": "wrong-region",
+        "handedAt": utc_now().isoformat(),
+    }
+    path = f"/referrals/{row['referral_id']}/hand-overs"
+    view = (await world.client.post(path, json=body, headers=world.desk)).json()
+    assert (view["returns"], view["referrals"][0]["status"]) == (1, "rejected")
+    assert "redecision-requested" in await names(world, event.case_id)
+
+
+async def test_the_desk_ends_a_case_by_what_came_of_it_and_not_without(world):
+    event = assigned("hulpdiensten_112", mode="show")
+    await world.decide(event)
+    path = f"/cases/{event.case_id}/_end"
+    refused = await world.client.post(path, json={"outcome": "not-helped"}, headers=world.desk)
+    assert (refused.status_code, refused.json()["whoMustAct"]) == (409, "meldpunt")
+    ended = await world.client.post(path, json={"outcome": "helped"}, headers=world.desk)
+    assert (ended.json()["open"], ended.json()["nextStep"]) == (False, None)
+    assert (await names(world, event.case_id))[-1] == "case-closed"
+
+
+async def test_a_partner_is_added_and_changed_over_the_api(world):
+    operator = world.headers("operations:write")
+    body = {"name": "Loket Nieuw", "channel": "inbox", "fallback": "desk"}
+    put = await world.client.put("/partners/loket_nieuw", json=body, headers=operator)
+    assert put.status_code == 200, put.text
+    wrong = await world.client.put(
+        "/partners/loket_nieuw", json=body | {"fallback": "inbox"}, headers=operator
+    )
+    assert wrong.json()["errors"][0]["field"] == "fallback"
+    listed = (await world.client.get("/partners", headers=operator)).json()["partners"]
+    assert body | {"organisation": "loket_nieuw", "active": True} in listed
+    event = assigned("loket_nieuw")
+    await world.decide(event)
+    row = await world.referral(event.case_id)
+    assert row["channel"] == "inbox"
+    await at(world, row["due_at"])
+    case, again = await world.case(event.case_id), await world.referral(event.case_id)
+    assert (again["channel"], again["rung"], case["next_action"]) == (
+        "desk",
+        "other-channel",
+        "hand-over",
+    )
+
+
 async def test_the_desk_assigns_but_never_to_whom_it_is_about(world):
     event = assigned("vangnet", mode="desk", never=("school",))
     await world.decide(event)

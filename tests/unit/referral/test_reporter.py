@@ -35,7 +35,7 @@ from tests.unit.referral.builders import (
 )
 
 
-@pytest.mark.parametrize("make", [onward, held, lambda: stands(first()), found])
+@pytest.mark.parametrize("make", [onward, held, lambda: stands(first())])
 def test_a_withdrawn_report_ends_every_live_referral_and_the_case(make):
     standing = make()
     lived = [item for item in (standing.request, standing.holding) if item]
@@ -55,6 +55,12 @@ def test_a_withdrawn_report_ends_every_live_referral_and_the_case(make):
     assert reporter.withdrawn(left, NOW).verdict is Verdict.DUPLICATE
     for item in outcome.referrals:
         assert said(left, Answer.ACCEPTED, referral=item).verdict is Verdict.WITHDRAWN
+
+
+def test_a_finding_stands_also_when_the_report_is_withdrawn():
+    standing = found()
+    outcome = reporter.withdrawn(standing, NOW)
+    assert (outcome.verdict, outcome.case) == (Verdict.OUTDATED, standing.case)
 
 
 @pytest.mark.parametrize("make", [onward, held, lambda **c: stands(first(**c))])

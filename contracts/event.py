@@ -1,11 +1,32 @@
 """What every event model has, and the way from an envelope to a model."""
 
+from enum import StrEnum
 from functools import cache
 from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from contracts.envelope import Envelope, name_and_version, type_of
+
+OPEN_ENUMERATION = "x-open-enumeration"
+"""An enumeration that may grow within a version carries this keyword; all others are closed."""
+
+
+class OpenEnumeration(StrEnum):
+    """Base of values that may grow within a version: treat one that you do not know as news.
+
+    A consumer that must decide on it asks a person; it never refuses the event for it.
+    """
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        found = handler.resolve_ref_schema(handler(core_schema))
+        found[OPEN_ENUMERATION] = True
+        return found
 
 
 class UnknownEvent(ValueError):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
-from contracts.event import Event
+from contracts.event import Event, OpenEnumeration
 from contracts.referral import ComplaintDecision, NextStep
 from contracts.situation import OrganisationId
 
@@ -23,7 +23,7 @@ BOARD = "bevoegd_gezag"
 FindingKind = Literal["advice", "comply-or-report", "binding"]
 
 
-class FindingState(StrEnum):
+class FindingState(OpenEnumeration):
     """Where a finding stands; `followed` and `closed` are ends.
 
     `issued` is a finding for whose day no legal regime is known yet.
@@ -54,7 +54,7 @@ class BoardReply(StrEnum):
     DEVIATES_FROM_TERM = "deviates-from-term"
 
 
-class FindingAction(StrEnum):
+class FindingAction(OpenEnumeration):
     """What the next actor of a finding has to do."""
 
     REPLY = "reply"
@@ -66,7 +66,7 @@ class FindingAction(StrEnum):
     FIND_REGIME = "find-regime"
 
 
-class EscalatedBecause(StrEnum):
+class EscalatedBecause(OpenEnumeration):
     """Why a finding went a step up its ladder."""
 
     SILENCE = "silence"

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints
 
-from contracts.event import Event
+from contracts.event import Event, OpenEnumeration
 from contracts.situation import OrganisationId, Situation
 
 
@@ -19,7 +19,7 @@ class IntakeChannel(StrEnum):
     PARTNER = "partner"
 
 
-class ContentField(StrEnum):
+class ContentField(OpenEnumeration):
     """What the vault can hold of a case; a partner gets only the fields it may have."""
 
     NARRATIVE = "narrative"

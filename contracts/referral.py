@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from contracts.event import Event
+from contracts.event import Event, OpenEnumeration
 from contracts.intake import ContentField
 from contracts.situation import Kind, LoketId, OrganisationId, Situation, Urgency
 
@@ -57,7 +57,7 @@ class DeclineReason(StrEnum):
     OTHER = "other"
 
 
-class CompletedAs(StrEnum):
+class CompletedAs(OpenEnumeration):
     """What came of a referral, as its organisation says; `decided` is a decision on a complaint."""
 
     HELPED = "helped"
@@ -80,7 +80,7 @@ class ComplaintDecision(StrEnum):
     INADMISSIBLE = "inadmissible"
 
 
-class Rung(StrEnum):
+class Rung(OpenEnumeration):
     """A step that is taken when an organisation keeps silent, in this order."""
 
     OTHER_LOKET = "other-loket"
@@ -89,7 +89,7 @@ class Rung(StrEnum):
     DESK = "desk"
 
 
-class ClosedBecause(StrEnum):
+class ClosedBecause(OpenEnumeration):
     """Why a case was closed; silence is no reason (P3)."""
 
     COMPLETED = "completed"
@@ -105,7 +105,7 @@ class HandOverBy(StrEnum):
     VISIT = "visit"
 
 
-class DeskReason(StrEnum):
+class DeskReason(OpenEnumeration):
     """Why a case rests at the meldpunt's own desk."""
 
     NO_COMPETENT_PARTY = "no-competent-party"
@@ -122,7 +122,7 @@ class DeskReason(StrEnum):
     FINDING = "finding"
 
 
-class NextAction(StrEnum):
+class NextAction(OpenEnumeration):
     """What the next actor has to do."""
 
     ACKNOWLEDGE = "acknowledge"
@@ -265,7 +265,7 @@ class TermWarned(_CaseEvent):
     last_day: date
 
 
-class DeliveryState(StrEnum):
+class DeliveryState(OpenEnumeration):
     """What is known of bringing a feed to an organisation; `failed` stops nothing silently."""
 
     DELIVERED = "delivered"
@@ -367,7 +367,7 @@ class ReferralReminder(Event):
     at: AwareDatetime
 
 
-class News(StrEnum):
+class News(OpenEnumeration):
     """What happened in a case that its holder wants to know."""
 
     QUESTION_ANSWERED = "question-answered"

@@ -8,7 +8,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from contracts.calendar import SchoolRegion
-from contracts.event import Event
+from contracts.event import Event, OpenEnumeration
 from contracts.intake import ContentField
 from contracts.situation import Kind, LoketId, OrganisationId, Situation, Urgency
 
@@ -57,7 +57,7 @@ class HandlingLimits(BaseModel):
     region: SchoolRegion | None = None
 
 
-class ProposalProblem(StrEnum):
+class ProposalProblem(OpenEnumeration):
     """Why a party that another one named does not get the case.
 
     Not in the register, not competent or admissible by its own entry, the party that the case is

@@ -12,8 +12,6 @@ from contracts.catalogue import Direction, direction_of, publications_of
 from contracts.event import Event
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# An enumeration that may grow within a version carries this keyword; all others are closed.
-OPEN_ENUMERATION = "x-open-enumeration"
 DIRECTION = "x-direction"
 
 _PUBLISHED_NOTE = """\

@@ -200,7 +200,7 @@ class Ladder:
             if notice.organisation in self._reachable():
                 topic, source = _feed(notice.organisation)
                 draft.outgoing.append(Outgoing(topic, finding.case_id, source, notice))
-        self._service.follow(draft, f"finding: {name}", cause, standing, follows)
+        self._service.follow(draft, cause, f"finding: {name}", standing, follows)
 
     def _follows(self, standing: Standing, finding: Finding) -> CaseOutcome:
         case, now = standing.case, self._world.now

@@ -97,26 +97,15 @@ class Partners:
             self._repeat()
             return
         self.told_by_desk()
-        known = [
-            (name, offer) for name, offers in self._offers.items() for offer in offers.values()
-        ]
-        if rng.random() < 0.85:
-            # Mostly work in hand, sometimes an offer that is long over.
-            known = [item for item in known if not item[1].over]
-        if not known:
+        chosen = self._choose()
+        if chosen is None:
             return
-        name, offer = rng.choice(known)
+        name, offer = chosen
         holds = offer.said not in {None, Answer.RECEIVED}
         if holds and rng.random() < 0.15:
             self._intake.ask(name, offer.case_id, offer.referral_id)
             return
-        said = rng.choice(_HOLDS if holds else _OFFERED)
-        if said is Answer.ENTERED_IN_ERROR and rng.random() < 0.6:
-            said = Answer.IN_PROGRESS
-        if holds and self._world.complaints and rng.random() < 0.5:
-            said = Answer.COMPLETED
-        if rng.random() < 0.08:
-            said = rng.choice(list(Answer))
+        said = self._says(holds=holds)
         event = self._answer(offer, said)
         self._offers[name][offer.referral_id] = offer._replace(said=said, over=said in _LAST)
         if rng.random() < 0.07:
@@ -130,6 +119,23 @@ class Partners:
             self._by_api(name, event, fate)
         else:
             self._by_topic(name, event)
+
+    def _choose(self) -> tuple[str, Offer] | None:
+        """Mostly work in hand, sometimes an offer that is long over."""
+        known = [(name, offer) for name, own in self._offers.items() for offer in own.values()]
+        if self._world.chance(0.85):
+            known = [item for item in known if not item[1].over]
+        return self._world.rng.choice(known) if known else None
+
+    def _says(self, *, holds: bool) -> Answer:
+        """Mostly what fits, sometimes anything at all."""
+        rng = self._world.rng
+        said = rng.choice(_HOLDS if holds else _OFFERED)
+        if said is Answer.ENTERED_IN_ERROR and rng.random() < 0.6:
+            said = Answer.IN_PROGRESS
+        if holds and self._world.complaints and rng.random() < 0.5:
+            said = Answer.COMPLETED
+        return rng.choice(list(Answer)) if rng.random() < 0.08 else said
 
     def _answer(self, offer: Offer, said: Answer) -> ReferralAnswered:
         rng, now = self._world.rng, self._world.now

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from deploy.simulate.core import Subject
 from deploy.simulate.invariants import Judge
@@ -15,7 +16,7 @@ from deploy.simulate.picture import Watcher, check_end
 from deploy.simulate.routing import RoutingService
 from deploy.simulate.shell import Fate, ReferralDraft, ReferralService, Service, deliver
 from deploy.simulate.terms import warn_due
-from deploy.simulate.world import ORGANISATIONS, SERVICES, World
+from deploy.simulate.world import ORGANISATIONS, SERVICES, Cause, World
 from services.referral.domain import Verdict
 
 STORM_STEPS = (80, 260)
@@ -209,7 +210,7 @@ class Simulation:
                     fired = self.referral.tick(draft, case_id)
                     require(fired is Verdict.APPLIED, "P3", "a timer that is due did nothing")
             self._ladder.due(draft)
-            warn_due(self.world, self.referral, draft)
+            warn_due(draft.book, now, partial(self.referral.follow, draft, Cause.TIME))
 
         self.referral.within(fate, work)
 

@@ -24,6 +24,7 @@ from deploy.simulate.core import Core, Shell, Subject
 from deploy.simulate.invariants import Judge
 from deploy.simulate.ladder_rules import AppliedFinding, check_call
 from deploy.simulate.ledger import Outgoing
+from deploy.simulate.terms import keep_terms
 from deploy.simulate.world import Applied, Book, Cause, World, told
 from services.referral import announce
 from services.referral.domain import Channel, Outcome, Referral, Standing, Verdict
@@ -167,6 +168,8 @@ class ReferralService:
         offering = Offering(self.channel(event.organisation), self._world.new_id())
         outcome = self.core.assign(standing, event, offering, self._world.now)
         self._take(draft, "case-assigned", Cause.ROUTING, standing, None, event, outcome)
+        if outcome.verdict is Verdict.APPLIED:
+            keep_terms(draft.book, event, self._world.now)
         if standing is None:
             early = [item for item in draft.book.early if item.case_id == event.case_id]  # type: ignore[attr-defined]
             draft.book.early = tuple(item for item in draft.book.early if item not in early)
@@ -246,9 +249,9 @@ class ReferralService:
         self._take(draft, f"the desk: {name}", Cause.DESK, standing, referral, None, outcome)
 
     def follow(
-        self, draft: ReferralDraft, name: str, cause: Cause, standing: Standing, outcome: Outcome
+        self, draft: ReferralDraft, cause: Cause, name: str, standing: Standing, outcome: Outcome
     ) -> None:
-        """Take over what a finding means for its case."""
+        """Take over what a finding or a legal term means for its case."""
         self._take(draft, name, cause, standing, None, None, outcome)
 
     def expire(self, draft: ReferralDraft, referral_id: UUID) -> Verdict:

@@ -103,6 +103,14 @@ EXAMPLES: tuple[Event, ...] = (
         register_version="2026.11",
         register_hash="cd" * 32,
     ),
+    routing.OnwardRefused(
+        case_id=CASE,
+        asked_number=2,
+        organisation="gcbo",
+        problem=routing.ProposalProblem.NOT_COMPETENT,
+        why="Deze commissie gaat hier niet over.",
+        decided_at=NOW,
+    ),
     routing.RegisterActivated(
         version="2026-11-24.1",
         hash="cd" * 32,

@@ -11,7 +11,7 @@ from pydantic import Field, create_model
 
 import contracts
 from contracts.compatibility import Breach, compare, compare_all, last_released, read_schemas
-from contracts.schema_document import OPEN_ENUMERATION
+from contracts.event import OPEN_ENUMERATION
 
 FOLDER = Path(contracts.__file__).parent
 

@@ -108,6 +108,11 @@ class Deliveries:
         await self._start_lanes()
         await asyncio.gather(*self._lanes.values())
 
+    async def close(self) -> None:
+        """Give back all connections; `run` does so by itself."""
+        for sender in self._senders.values():
+            await sender.close()
+
     async def take(self) -> int:
         """Turn what is new on the feeds into deliveries; gives how many events were taken."""
         now = self._clock()
@@ -256,8 +261,7 @@ class Deliveries:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        for sender in self._senders.values():
-            await sender.close()
+        await self.close()
 
 
 def _delivery(

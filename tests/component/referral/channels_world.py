@@ -127,6 +127,7 @@ class World:
         self.database = database
         self._owner_url = owner_url
         self.shift = timedelta()
+        self._made = []
         self.options = ChannelOptions(
             webhook_allow_loopback=True,
             smtp_starttls=False,
@@ -151,7 +152,7 @@ class World:
 
     def deliveries(self, **changes):
         options = self.options.model_copy(update=changes)
-        return app.build(
+        made = app.build(
             options,
             sealing_key=KEY,
             database=self.database,
@@ -159,6 +160,12 @@ class World:
             clock=self.clock,
             log=structlog.get_logger(),
         ).deliveries
+        self._made.append(made)
+        return made
+
+    async def close(self) -> None:
+        while self._made:
+            await self._made.pop().close()
 
     @contextlib.asynccontextmanager
     async def running(self, **changes):

@@ -44,7 +44,6 @@ class Api:
     def __init__(self, world: World) -> None:
         self.world = world
         log = structlog.get_logger()
-        self.mail_port = 1
         options = world.options.model_copy(update={"smtp_port": 1})
         self.channels = app.build(
             options,
@@ -86,7 +85,9 @@ class Api:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def module_api(databases):
     async with open_database(databases["referral"], MIGRATIONS) as database:
-        yield Api(World(database, databases["referral"].owner))
+        made = Api(World(database, databases["referral"].owner))
+        yield made
+        await made.client.aclose()
 
 
 @pytest_asyncio.fixture
@@ -96,8 +97,8 @@ async def api(module_api):
         "INSERT INTO partner (organisation, name, channel)"
         " VALUES ('school', 'De school', 'inbox'), ('lkc', 'LKC', 'inbox')"
     )
-    module_api.world.shift = timedelta()
-    return module_api
+    yield module_api
+    await module_api.channels.deliveries.close()
 
 
 async def test_a_secret_is_shown_once_and_kept_sealed(api):

@@ -227,6 +227,7 @@ async def test_keys_that_cannot_be_opened_are_our_problem():
     async with receiving() as partner:
         one = sender()
         tried = await one.send(Destination("school", partner.url, b"broken"), job(), NOW)
+        await one.close()
     assert tried.problem is TryProblem.KEYS
     assert partner.connections == 0
 

@@ -35,7 +35,8 @@ async def module_world(databases):
 @pytest_asyncio.fixture
 async def world(module_world):
     await module_world.reset()
-    return module_world
+    yield module_world
+    await module_world.close()
 
 
 async def test_a_feed_becomes_signed_structured_events_in_order(world):

@@ -1,0 +1,105 @@
+"""One conformance run: which checks, in which order, and what becomes of their rows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from deploy.client import ServiceError
+from deploy.conformance import checks, steady
+from deploy.conformance.cases import TestCase, cases
+from deploy.conformance.chain import ChainStuck
+from deploy.conformance.checks import ANY_ANSWER, DECIDING, Check, answers, retries, too_late
+from deploy.conformance.notebook import Fault, Provoked
+from deploy.conformance.play import Play
+from deploy.conformance.report import Finding, Row, failed, row_of, skipped
+
+# These have a case each and only look at that one, so they run at the same time.
+SIDE_BY_SIDE: dict[str, Check] = {
+    "acute": answers("acute"),
+    "decline-expected": checks.declines,
+    "duplicate-delivery": checks.duplicates,
+    "withdrawn-before-answer": too_late("withdrawn-before-answer", ANY_ANSWER),
+    "late-answer": too_late("late-answer", DECIDING),
+    "ack-lost": retries("ack-lost", Provoked(Fault.LOST)),
+    "busy-503": retries("busy-503", Provoked(Fault.BUSY, 1)),
+    "too-many-429": retries("too-many-429", Provoked(Fault.TOO_MANY, 1)),
+    "too-early-425": retries("too-early-425", Provoked(Fault.TOO_EARLY, 1)),
+    "slow-answer": retries("slow-answer", Provoked(Fault.SLOW, checks.SLOW_SECONDS)),
+    "back-off": checks.backs_off,
+    "wrong-signature": checks.refuses_forged,
+    "stale-timestamp": checks.refuses_stale,
+}
+# These touch all that the system does; what can stop it comes after what cannot.
+ONE_BY_ONE: dict[str, Check] = {
+    "unknown-event-type": steady.survives_unknown_type,
+    "unknown-field": steady.survives_unknown_field,
+    "reminder": steady.survives_reminder,
+    "outage": steady.catches_up,
+    "restart": steady.survives_restart,
+    "feed-order": steady.keeps_order,
+    "content": steady.fetches_content,
+    "log": steady.logs_no_content,
+}
+# These look at what was seen before, and say something also of a system that has stopped.
+LOOKING_BACK = frozenset({"feed-order", "content", "log"})
+ON_TOPIC: dict[str, Check] = {"late-answer": checks.too_late_on_topic}
+
+Say = Callable[[str], None]
+
+
+def chosen(only: Sequence[str]) -> list[TestCase]:
+    """The cases to play, in the order of the file; `ordinary` always goes first."""
+    return [case for case in cases().cases if not only or case.name in only]
+
+
+async def run(play: Play, only: Sequence[str], say: Say) -> list[Row]:
+    """Play the cases; gives a row for each, in the order of the file."""
+    wanted = chosen(only)
+    fitting = [case for case in wanted if play.channel in case.channels]
+    rows = {
+        case.name: _row(case, skipped(f"Not over this channel ({play.channel})"))
+        for case in wanted
+        if case not in fitting
+    }
+    async for case, finding in _findings(play, fitting):
+        rows[case.name] = _row(case, finding)
+        say(f"{finding.result}  {case.name}: {finding.did}")
+    return [rows[case.name] for case in wanted]
+
+
+async def _findings(
+    play: Play, fitting: Sequence[TestCase]
+) -> AsyncIterator[tuple[TestCase, Finding]]:
+    named = {case.name: case for case in fitting}
+    for name in named:
+        situation = cases().situation_of(name)
+        if situation is not None:
+            play.prepared[name] = asyncio.create_task(play.chain.prepare(situation))
+    if "ordinary" in named:
+        yield named["ordinary"], await _guarded(play, "ordinary", answers("ordinary"))
+    side_by_side = [name for name in SIDE_BY_SIDE if name in named]
+    found = await asyncio.gather(
+        *(_guarded(play, name, _check(play, name)) for name in side_by_side)
+    )
+    for name, finding in zip(side_by_side, found, strict=True):
+        yield named[name], finding
+    for name in ONE_BY_ONE:
+        if name in named:
+            yield named[name], await _guarded(play, name, ONE_BY_ONE[name])
+
+
+def _check(play: Play, name: str) -> Check:
+    on_topic = ON_TOPIC.get(name) if play.channel == "kafka" else None
+    return on_topic or SIDE_BY_SIDE[name]
+
+
+async def _guarded(play: Play, name: str, check: Check) -> Finding:
+    if play.silent_since is not None and name not in LOOKING_BACK:
+        return skipped(f"Your system has said nothing since `{play.silent_since}`")
+    try:
+        return await check(play)
+    except (ChainStuck, ServiceError) as error:
+        return failed(str(error), who="meldpunt")
+
+
+def _row(case: TestCase, finding: Finding) -> Row:
+    return row_of(case.name, case.provoked, case.repair, finding)

@@ -154,6 +154,8 @@ def _silence_closes(standing: Standing, now: datetime) -> Outcome:
 
 def _forget_timer(standing: Standing, now: datetime) -> Outcome:
     outcome = _CORE.tick(standing, now)
+    if outcome.verdict is not Verdict.APPLIED:
+        return outcome
     return replace(outcome, case=replace(outcome.case, timer_at=None))
 
 

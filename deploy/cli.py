@@ -23,7 +23,7 @@ GROUPS = {
     "deploy.commands.stack": ("up", "down", "status"),
     "services.routing.cli": ("register",),
     "services.intake.cli": ("receipt",),
-    "services.referral.cli": ("partner",),
+    "deploy.commands.partner": ("partner",),
     "services.audit.cli": ("audit",),
     "deploy.commands.parked": ("parked",),
     "deploy.commands.topics": ("rebuild-topics",),

@@ -89,6 +89,10 @@ class Service:
         )
         return _document(self.name, answer)
 
+    async def put(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The JSON object that a PUT answers; a repeat is harmless. Raises `ServiceError`."""
+        return _document(self.name, await self._send("PUT", path, json=body))
+
     async def text(self, path: str) -> str:
         """The text at a path, for metrics. Raises `ServiceError`."""
         answer = await self._send("GET", path)

@@ -6,11 +6,13 @@ import os
 import time
 from pathlib import Path
 
+from contracts.topics import partner_topics
 from deploy.client import Service, connect_all
 from deploy.commands.base import CommandError, Progress, Subparsers, add_command, data_root, emit
 from deploy.commands.partners import all_topics, kafka_partners
 from deploy.local import acls
 from deploy.local.control import read_state
+from deploy.local.partners import joined
 from deploy.local.provision import provision_topics
 from deploy.local.stack import KAFKA_VARIABLE
 
@@ -49,9 +51,11 @@ def _rebuild(options: argparse.Namespace) -> int:
 
 
 async def _run(bootstrap: str, data_dir: Path, *, wait: bool) -> tuple[dict[str, int], int]:
-    await provision_topics(bootstrap, all_topics())
+    added = joined(data_dir, "kafka")
+    topics = (topic for name in added for topic in partner_topics(name))
+    await provision_topics(bootstrap, (*all_topics(), *topics))
     # A broker that lost its topics lost the rights on them as well.
-    await acls.sync(bootstrap, kafka_partners(), exclusive=False)
+    await acls.sync(bootstrap, (*kafka_partners(), *added), exclusive=False)
     services = connect_all("operator", data_dir)
     try:
         queued = {

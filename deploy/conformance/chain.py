@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from contracts.situation import Situation
 from deploy.client import Service, ServiceError, address, connect
@@ -42,7 +42,7 @@ class Chain:
     words: list[str] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
 
-    async def __aenter__(self) -> "Chain":
+    async def __aenter__(self) -> Self:
         self._intake = connect("intake", "channel", self.data_dir)
         self._desk = connect("referral", "desk", self.data_dir)
         try:

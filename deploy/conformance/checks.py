@@ -8,16 +8,14 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 
+from contracts.referral import DeclineReason
 from deploy.conformance.lines import Item
 from deploy.conformance.notebook import Fault, Provoked, Said
 from deploy.conformance.play import GRACE_SECONDS, Play
 from deploy.conformance.report import Finding, failed, passed, skipped
 
 Check = Callable[[Play], Awaitable[Finding]]
-CODED = frozenset(
-    "not-competent not-eligible capacity wrong-region already-handled reporter-choice no-contact"
-    " conflict-of-interest other".split()
-)
+CODED = frozenset(item.value for item in DeclineReason)
 # Clocks and timers are not exact to the millisecond.
 SLACK_SECONDS = 0.05
 FIRST_PAUSE_SECONDS_MIN = 0.2
@@ -74,7 +72,7 @@ async def duplicates(play: Play) -> Finding:
     assert play.line is not None
     status = await play.line.bring(await play.chain.offer(played.case_id))
     if status is not None and not 200 <= status < 300:
-        return failed(f"answered the repeat with status {status}")
+        return failed(refused_text(status))
     await asyncio.sleep(GRACE_SECONDS)
     new = play.ids(played.case_id) - before
     if new:
@@ -258,6 +256,11 @@ def _invented_offer(organisation: str) -> Item:
             "signal": False,
         },
     }
+
+
+def refused_text(status: int) -> str:
+    """What a system did that did not take an event."""
+    return f"answered {status} instead of 2xx" if status else "did not take the event in time"
 
 
 def changed(item: Item, **changes: object) -> Item:

@@ -34,11 +34,11 @@ class InboxLine:
     """Puts the event into the next page of the feed."""
 
     sandbox: Sandbox
+    seconds_max: float = 20.0
 
     async def bring(self, item: Item) -> int | None:
-        """Nothing is answered to a page."""
-        self.sandbox.put_in(item)
-        return None
+        """Nothing is answered to a page; 0 when the next one was not asked for in time."""
+        return None if await self.sandbox.put_in(item, self.seconds_max) else 0
 
 
 @dataclass(frozen=True)

@@ -88,8 +88,8 @@ class Play:
         self.restarted_at = time.monotonic()
         done = await asyncio.to_thread(
             subprocess.run,
-            self.restart_command,
-            shell=True,  # noqa: S602 - the user's own command, on the user's own machine.
+            # The user's own command, on the user's own machine.
+            ["/bin/sh", "-c", self.restart_command],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -49,7 +49,8 @@ class Sandbox:
         self._holds: dict[str, tuple[frozenset[str], asyncio.Event]] = {}
         self._cases: dict[str, str] = {}
         self._widened: set[str] = set()
-        self._put_in: deque[dict[str, Any]] = deque()
+        self._put_in: deque[tuple[dict[str, Any], asyncio.Event]] = deque()
+        self._given: list[asyncio.Event] = []
         self._away = False
         self._open: set[asyncio.Transport] = set()
         self._tries: defaultdict[str, int] = defaultdict(int)
@@ -72,9 +73,18 @@ class Sandbox:
         """The offer of a case gets a field that no version knows."""
         self._widened.add(case_id)
 
-    def put_in(self, item: dict[str, Any]) -> None:
-        """Give this event with the next page of the feed."""
-        self._put_in.append(item)
+    async def put_in(self, item: dict[str, Any], seconds_max: float) -> bool:
+        """Give this event with the next page of the feed; whether the partner asked for the page
+        after it in time, and so has handled it.
+        """
+        handled = asyncio.Event()
+        self._put_in.append((item, handled))
+        try:
+            async with asyncio.timeout(seconds_max):
+                await handled.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def go(self, *, away: bool) -> None:
         """Cut all connections, and every new one; or come back."""
@@ -150,6 +160,8 @@ class Sandbox:
     async def _feed(self, scope: Scope, call: Call) -> Answer:
         query = {name: values[-1] for name, values in parse_qs(_query(scope)).items()}
         deadline = time.monotonic() + _number(query.pop("waitSeconds", "0"))
+        while self._given:
+            self._given.pop().set()
         while True:
             left = max(0.0, min(POLL_SECONDS, deadline - time.monotonic()))
             answer = await self._forward(scope, b"", urlencode(query | {"waitSeconds": f"{left}"}))
@@ -159,7 +171,9 @@ class Sandbox:
             if page["events"] or self._put_in or self._away or time.monotonic() >= deadline:
                 break
         while self._put_in:
-            page["events"].append(self._put_in.popleft())
+            item, handled = self._put_in.popleft()
+            page["events"].append(item)
+            self._given.append(handled)
         for item in page["events"]:
             self._change(item)
         call.given = int(page["lastSequence"])

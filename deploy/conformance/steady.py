@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
-from deploy.conformance.checks import changed, type_named
+from deploy.conformance.checks import changed, refused_text, type_named
 from deploy.conformance.lines import InboxLine
 from deploy.conformance.notebook import Call
 from deploy.conformance.play import GRACE_SECONDS, Play
@@ -76,7 +77,7 @@ async def survives_reminder(play: Play) -> Finding:
 
 async def _goes_on(play: Play, name: str, status: int | None) -> Finding:
     if status is not None and not 200 <= status < 300:
-        return failed(f"answered {status or 'nothing'} instead of 2xx")
+        return failed(refused_text(status))
     if not await play.lives(name):
         return _dead(play, name)
     return passed("went on with the next offer")
@@ -150,7 +151,7 @@ async def keeps_order(play: Play) -> Finding:
     # A restart of the system may repeat; that has a check of its own.
     pairs = [
         (one, other)
-        for one, other in zip(pages, pages[1:], strict=False)
+        for one, other in pairwise(pages)
         if not (play.restarted_at and one.at < play.restarted_at <= other.at)
     ]
     back = sum((other.after or 0) < (one.after or 0) for one, other in pairs)
@@ -188,8 +189,7 @@ async def logs_no_content(play: Play) -> Finding:
     return passed(f"none of {len(play.chain.words)} texts stands in it")
 
 
-def _cursors(calls: Sequence[Call] | object) -> list[int]:
-    assert hasattr(calls, "__iter__")
+def _cursors(calls: Iterable[Call]) -> list[int]:
     return [c.after for c in calls if c.after is not None and c.status == 200]
 
 

@@ -86,6 +86,8 @@ def _own(service: str, context: StackContext) -> dict[str, str]:
             return {
                 "INTAKE_URL": context.base_url("intake"),
                 "SIGNING_KEY_FILE": str(context.data_dir / "referral" / "signing-key.pem"),
+                # Partners of a local stack run on the same machine.
+                "CHANNELS__WEBHOOK_ALLOW_LOOPBACK": "true",
             }
         case _:
             return {}

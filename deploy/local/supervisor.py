@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from contracts.topics import partner_topics
 from deploy.local import acls
 from deploy.local.environment import StackContext
 from deploy.local.jars import JarUnavailableError, Say
 from deploy.local.kafka import Kafka
+from deploy.local.partners import joined
 from deploy.local.plan import StackPlan
 from deploy.local.postgres import Postgres
 from deploy.local.process import Program, is_same_process, kill_tree, started_at
@@ -157,13 +159,15 @@ class Supervisor:
             )
             for service in plan.services
         }
+        partners = joined(self._data_dir, "kafka")
+        topics = [*plan.topics, *(topic for name in partners for topic in partner_topics(name))]
         databases, _, rights = await asyncio.gather(
             provision_databases(servers.postgres_admin_url, plan.prefix, passwords, plan.services),
-            provision_topics(servers.kafka_bootstrap, plan.topics),
+            provision_topics(servers.kafka_bootstrap, topics),
             # Another's broker may know partners that this stack does not.
             acls.sync(
                 servers.kafka_bootstrap,
-                plan.kafka_partners,
+                (*plan.kafka_partners, *partners),
                 exclusive=servers.kind == "embedded",
             ),
         )

@@ -131,6 +131,14 @@ def _reset_receipt(standing: Standing | None, event: Any, offering: Any, now: An
     return replace(outcome, case=replace(outcome.case, first_received_at=now))
 
 
+def _forget_onward(standing: Standing | None, event: Any, offering: Any, now: Any) -> Outcome:
+    outcome = _CORE.assign(standing, event, offering, now)
+    if standing is None or standing.holding is None or outcome.referrals:
+        return outcome
+    number = max(standing.case.decision_number, event.number)
+    return Outcome(Verdict.BUSY, replace(standing.case, decision_number=number))
+
+
 def _ask_the_accused(
     standing: Standing, organisation: str, loket: str | None, offering: Any, now: datetime
 ) -> Outcome:
@@ -207,6 +215,11 @@ DEFECTS = {
         "an offer expires before its time",
         "P3",
         _core(expire=_expire_early),
+    ),
+    "onward-forgotten": Defect(
+        "a decision that was under way makes routing drop what a holder asks",
+        "P3",
+        _core(assign=_forget_onward),
     ),
     "signal-is-pick-up": Defect(
         "a party without feedback is taken to handle what was sent to it",

@@ -20,6 +20,7 @@ from contracts.referral import (
     ReferralStatusChanged,
     Status,
 )
+from contracts.routing import OnwardRefused
 from deploy.simulate.broker import Record
 from deploy.simulate.ladder_rules import check_finding
 from deploy.simulate.ledger import Ledger
@@ -138,6 +139,9 @@ def _holder(applied: Applied) -> None:
         )
         require(taken, "P2", f"{case.holder} holds the case without having accepted")
     event = applied.event
+    if isinstance(event, OnwardRefused) and before is not None and before.holding is not None:
+        asked = before.holding.onward_to == event.organisation
+        require(asked, "P7", "a holder was refused what another had asked")
     onward = isinstance(event, ReferralAnswered) and event.answer is Answer.REFERRED_ONWARD
     require(not (changed and onward), "P2", "who refers onward let go before the next accepts")
 
@@ -213,5 +217,8 @@ def _offered(past: Past, applied: Applied, item: Referral) -> None:
         for gone in applied.outcome.referrals
         if gone.status is Status.FAILED
     )
-    allowed = applied.cause is Cause.DESK or by_loket
+    by_people = applied.cause is Cause.DESK
+    allowed = by_people or by_loket
+    went_on = by_people or not past.withdrawn
+    require(went_on, "P7", f"{item.organisation} was asked after the reporter had withdrawn")
     require(not again or allowed, "P7", f"{item.organisation} had the case before")

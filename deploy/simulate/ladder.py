@@ -16,10 +16,11 @@ from contracts.referral import (
     Status,
 )
 from contracts.routing import Regime
+from deploy.simulate.delivery import Fate
 from deploy.simulate.ladder_rules import AppliedFinding
 from deploy.simulate.ledger import Outgoing
 from deploy.simulate.past import require
-from deploy.simulate.shell import Fate, ReferralDraft, ReferralService
+from deploy.simulate.shell import ReferralDraft, ReferralService
 from deploy.simulate.world import ORGANISATIONS, Cause, World
 from services.referral import announce, by_desk, moves
 from services.referral.domain import Channel, Standing

@@ -16,9 +16,10 @@ from contracts.referral import (
     ReferralWithdrawn,
 )
 from deploy.simulate.broker import Partition, Record
+from deploy.simulate.delivery import Fate
 from deploy.simulate.invariants import Judge
 from deploy.simulate.people import Intake
-from deploy.simulate.shell import Fate, ReferralDraft, ReferralService
+from deploy.simulate.shell import ReferralDraft, ReferralService
 from deploy.simulate.world import ORGANISATIONS, Party, World
 from services.referral.domain import Channel
 
@@ -133,8 +134,9 @@ class Partners:
         said = rng.choice(_HOLDS if holds else _OFFERED)
         if said is Answer.ENTERED_IN_ERROR and rng.random() < 0.6:
             said = Answer.IN_PROGRESS
-        if holds and self._world.complaints and rng.random() < 0.5:
-            said = Answer.COMPLETED
+        if holds and rng.random() < 0.5:
+            said = Answer.COMPLETED if self._world.complaints else said
+            said = Answer.REFERRED_ONWARD if self._world.passing_on else said
         return rng.choice(list(Answer)) if rng.random() < 0.08 else said
 
     def _answer(self, offer: Offer, said: Answer) -> ReferralAnswered:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from contracts.intake import NotHelped, ReportWithdrawn
 from contracts.referral import BusinessStatus, Status
-from deploy.simulate.world import Applied
+from deploy.simulate.world import Applied, Cause
 from services.referral.domain import Referral
 
 ENDED = frozenset(
@@ -18,6 +19,9 @@ ENDED = frozenset(
         Status.ENTERED_IN_ERROR,
     }
 )
+
+# Of what a reporter does: whether the report is withdrawn after it.
+_GOES_ON = {ReportWithdrawn.event_name: True, NotHelped.event_name: False}
 
 
 class Broken(Exception):
@@ -40,7 +44,7 @@ class Past:
     """One case: its first receipt, its referrals as last seen, who had it, how often it came back.
 
     `had` are the organisations that declined it, kept silent, gave it back or passed it on: only
-    the desk may bring it there again.
+    the desk may bring it there again. `withdrawn` lasts until the reporter or the desk goes on.
     """
 
     first_received_at: datetime | None = None
@@ -48,6 +52,7 @@ class Past:
     had: dict[str, None] = field(default_factory=dict)
     accepted: dict[UUID, None] = field(default_factory=dict)
     returns: int = 0
+    withdrawn: bool = False
 
 
 def other_loket(ended: Referral, referrals: Iterable[Referral]) -> bool:
@@ -76,6 +81,10 @@ def came_back(past: Past, applied: Applied) -> bool:
 def remember(past: Past, applied: Applied) -> None:
     """Take an applied outcome into the past."""
     past.returns += came_back(past, applied)
+    if applied.cause is Cause.REPORTER and applied.name in _GOES_ON:
+        past.withdrawn = _GOES_ON[applied.name]
+    elif applied.cause is Cause.DESK and applied.outcome.referrals:
+        past.withdrawn = False
     for item in applied.outcome.referrals:
         passed_on = (
             item.status is Status.COMPLETED

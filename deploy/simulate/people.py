@@ -19,9 +19,10 @@ from contracts.intake import (
 )
 from contracts.referral import DESK, HandOverBy, NextAction
 from contracts.situation import Accused, Kind, Reporter, Sector, Situation, Subject
+from deploy.simulate.delivery import Fate
 from deploy.simulate.invariants import Judge
 from deploy.simulate.ledger import Outgoing
-from deploy.simulate.shell import Fate, ReferralDraft, ReferralService
+from deploy.simulate.shell import ReferralDraft, ReferralService
 from deploy.simulate.world import LOKETS, ORGANISATIONS, World
 from services.referral.by_desk import HandedOver
 from services.referral.domain import HOLDING, OPEN, Channel, Referral

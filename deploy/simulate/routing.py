@@ -11,8 +11,8 @@ from contracts.referral import DESK, RedecisionRequested
 from contracts.routing import CaseAssigned, HandlingLimits, Mode, OnwardRefused, ProposalProblem
 from contracts.situation import Urgency
 from deploy.simulate.broker import Record
+from deploy.simulate.delivery import Draft
 from deploy.simulate.ledger import Outgoing
-from deploy.simulate.shell import Draft
 from deploy.simulate.terms import some_terms
 from deploy.simulate.world import LOKETS, ORGANISATIONS, World
 
@@ -108,7 +108,7 @@ class RoutingService:
             return ProposalProblem.EXCLUDED
         if self._world.parties[target].shown:
             return ProposalProblem.SHOWN_ONLY
-        return ProposalProblem.NOT_COMPETENT if self._world.chance(0.25) else None
+        return ProposalProblem.NOT_COMPETENT if self._world.chance(0.15) else None
 
     def _refuse(
         self, draft: RoutingDraft, event: RedecisionRequested, problem: ProposalProblem

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from deploy.simulate.core import Subject
+from deploy.simulate.delivery import Fate, Service, deliver
 from deploy.simulate.invariants import Judge
 from deploy.simulate.ladder import Ladder
 from deploy.simulate.ladder_rules import rests
@@ -14,7 +15,7 @@ from deploy.simulate.past import Broken, require
 from deploy.simulate.people import Desk, Intake
 from deploy.simulate.picture import Watcher, check_end
 from deploy.simulate.routing import RoutingService
-from deploy.simulate.shell import Fate, ReferralDraft, ReferralService, Service, deliver
+from deploy.simulate.shell import ReferralDraft, ReferralService
 from deploy.simulate.terms import warn_due
 from deploy.simulate.world import ORGANISATIONS, SERVICES, Cause, World
 from services.referral.domain import Verdict

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Protocol
 from uuid import UUID
 
 from contracts import topics
@@ -19,8 +17,9 @@ from contracts.intake import (
 )
 from contracts.referral import ReferralAnswered
 from contracts.routing import CaseAssigned, OnwardRefused
-from deploy.simulate.broker import Partition, Record
-from deploy.simulate.core import Core, Shell, Subject
+from deploy.simulate.broker import Record
+from deploy.simulate.core import Core, Subject
+from deploy.simulate.delivery import Draft, Fate
 from deploy.simulate.invariants import Judge
 from deploy.simulate.ladder_rules import AppliedFinding, check_call
 from deploy.simulate.ledger import Outgoing
@@ -31,63 +30,7 @@ from services.referral.domain import Channel, Outcome, Referral, Standing, Verdi
 from services.referral.escalation import Reach
 from services.referral.rules import Offering
 
-BATCH_MAX = 4
 _SOURCE = service_source("referral")
-
-
-class Fate(StrEnum):
-    """When a process dies in a transaction, if it does."""
-
-    LIVES = "lives"
-    BEFORE_COMMIT = "dies before the commit"
-    AFTER_COMMIT = "dies after the commit"
-
-
-class Draft(Protocol):
-    """A transaction that is not committed."""
-
-    outgoing: list[Outgoing]
-    read: list[tuple[str, UUID]]
-
-
-class Service(Protocol):
-    """A consumer with a transaction per batch."""
-
-    name: str
-
-    def begin(self) -> Draft: ...
-
-    def receive(self, draft: Draft, record: Record) -> None: ...
-
-    def commit(self, draft: Draft) -> None: ...
-
-
-def deliver(
-    world: World, shell: Shell, judge: Judge, service: Service, partition: Partition, fate: Fate
-) -> None:
-    """One batch of one partition; a crash leaves nothing, or what will be read again."""
-    broker, reader = world.broker, service.name
-    handled: list[Record] = []
-    records = broker.unread(reader, partition, 1 + world.rng.randrange(BATCH_MAX))
-    reached = broker.offset(reader, partition) + len(records)
-    ledger, draft = world.ledgers[reader], service.begin()
-    world.say(f"{reader} reads {len(records)} of {partition.topic} and {fate.value}")
-    if not shell.offsets_last:
-        broker.commit(reader, partition, reached)
-    if fate is not Fate.BEFORE_COMMIT:
-        for record in records:
-            known = (record.source, record.event_id)
-            if shell.inbox and (known in ledger.inbox or known in draft.read):
-                continue
-            draft.read.append(known)
-            handled.append(record)
-            service.receive(draft, record)
-        service.commit(draft)
-        for record in handled:
-            judge.handled(reader, record)
-    if fate is Fate.LIVES and shell.offsets_last:
-        broker.commit(reader, partition, reached)
-    judge.passed(ledger, reader, records, broker.offset(reader, partition) >= reached)
 
 
 @dataclass(slots=True)
@@ -137,9 +80,14 @@ class ReferralService:
         self.commit(draft)
 
     def channel(self, organisation: str) -> Channel | None:
-        """How an organisation is reached; None when it is no partner, or is switched off."""
+        """How an organisation is reached: by phone or letter when it is no partner.
+
+        None when it is switched off.
+        """
         party = self._world.parties.get(organisation)
-        return party.channel if party is not None and party.on else None
+        if party is None:
+            return Channel.DESK
+        return (party.channel or Channel.DESK) if party.on else None
 
     def receive(self, draft: Draft, record: Record) -> None:
         """One event of a batch."""
@@ -178,9 +126,14 @@ class ReferralService:
 
     def _refused(self, draft: ReferralDraft, event: OnwardRefused) -> None:
         standing = draft.book.standing(event.case_id)
-        if standing is not None and event.asked_number == standing.case.decision_number + 1:
-            outcome = self.core.onward_refused(standing, event.problem, self._world.now)
-            self._take(draft, "onward-refused", Cause.ROUTING, standing, None, event, outcome)
+        if standing is None or event.asked_number != standing.case.decision_number + 1:
+            return
+        held = standing.holding
+        if held is None or held.onward_to != event.organisation:
+            # What an earlier holder had asked, under the same number.
+            return
+        outcome = self.core.onward_refused(standing, event.problem, self._world.now)
+        self._take(draft, "onward-refused", Cause.ROUTING, standing, None, event, outcome)
 
     def _of_reporter(self, draft: ReferralDraft, event: Event) -> None:
         standing = draft.book.standing(event.case_id)  # type: ignore[attr-defined]
@@ -274,7 +227,7 @@ class ReferralService:
 
     def _fallback(self, organisation: str) -> Channel | None:
         party = self._world.parties.get(organisation)
-        return party.fallback if party is not None else None
+        return party.fallback if party is not None and party.on else None
 
     def _take(
         self,

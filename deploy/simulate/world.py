@@ -147,8 +147,10 @@ class World:
         # Some registers send a case where the core must not bring it; the core is the last guard.
         self.careless_routing = self.rng.random() < 0.2
         self.refusing_routing = self.rng.random() < 0.15
-        # Some seeds are about complaints only, because only those end in a finding.
-        self.complaints = self.rng.random() < 0.35
+        # Some seeds are about complaints only, because only those end in a finding; in others
+        # holders mostly refer onward, which meets what is under way only when it happens often.
+        self.complaints = self.rng.random() < 0.3
+        self.passing_on = not self.complaints and self.rng.random() < 0.5
         self.lines: list[str] = []
         self._names: dict[UUID, str] = {}
         self.broker.subscribe("routing", topics.INTAKE, topics.REFERRAL)

@@ -25,9 +25,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contracts.situation import OrganisationId
 from examples.partners.behaviour import Behaviour, add_behaviour_arguments, behaviour_of
 from examples.partners.connection import Connection
-from examples.partners.inbox_partner import InboxPartner, make_client
+from examples.partners.inbox_partner import InboxPartner
 from examples.partners.journal import PartnerLog
 from examples.partners.kafka_partner import KafkaPartner
+from examples.partners.meldpunt_api import make_client
 
 
 class Organisation(BaseModel):

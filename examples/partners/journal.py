@@ -6,9 +6,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from contracts.referral import AnswerRefused, ReferralOffer, ReferralWithdrawn
+from contracts.referral import (
+    AnswerRefused,
+    CaseNews,
+    ConsultationRequest,
+    ReferralOffer,
+    ReferralReminder,
+    ReferralWithdrawn,
+)
 
-FeedEvent = ReferralOffer | ReferralWithdrawn | AnswerRefused
+FeedEvent = (
+    ReferralOffer
+    | ReferralWithdrawn
+    | AnswerRefused
+    | ReferralReminder
+    | CaseNews
+    | ConsultationRequest
+)
 
 
 class PartnerLog:
@@ -34,13 +48,13 @@ class PartnerLog:
         self, event: FeedEvent, *, answer: str | None = None, status: str | int | None = None
     ) -> None:
         """Note that an event was seen, or how an answer to it went (`status`)."""
-        attempt = None if isinstance(event, AnswerRefused) else event.attempt
+        referral_id = getattr(event, "referral_id", None)
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "organisation": self._organisation,
-            "referralId": str(event.referral_id),
+            "referralId": str(referral_id) if referral_id else None,
             "caseId": str(event.case_id),
-            "attempt": attempt,
+            "attempt": getattr(event, "attempt", None),
             "event": event.event_name,
             "answer": answer,
             "status": status,

@@ -1,5 +1,6 @@
 """A partner that works over Kafka: offers come on its `.out` topic, answers go to its `.in` topic.
 
+    python -m examples.partners.kafka_partner --settings settings.env
     python -m examples.partners.kafka_partner veilig_thuis --bootstrap kafka.example:9093
         --ca ca.pem --certificate certificate.pem --key key.pem
 
@@ -11,7 +12,6 @@ carries the same id, which meldpunt ignores.
 import argparse
 import asyncio
 import contextlib
-import signal
 import ssl
 import sys
 from collections import OrderedDict
@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError
@@ -31,6 +31,8 @@ from contracts.topics import partner_in, partner_name, partner_out
 from examples.partners.behaviour import Behaviour, Reply, add_behaviour_arguments, behaviour_of
 from examples.partners.connection import add_connection_arguments, connection_of
 from examples.partners.journal import FeedEvent, PartnerLog
+from examples.partners.running import until_signal
+from examples.partners.settings import Settings, add_settings_argument, settings_of
 
 POLL_MS = 500
 BATCH_MAX = 200
@@ -117,8 +119,7 @@ class KafkaPartner:
             return None
         if (envelope.source, envelope.id) in self._seen:
             return None
-        assert isinstance(event, FeedEvent)
-        return _Received(envelope, event)
+        return _Received(envelope, cast("FeedEvent", event))
 
     async def _handle(self, received: Sequence[_Received], producer: AIOKafkaProducer) -> None:
         for item in received:
@@ -128,13 +129,14 @@ class KafkaPartner:
             for item in received
             if isinstance(item.event, ReferralWithdrawn)
         }
-        open_offers = [
-            item.event
+        # By referral: an offer that comes twice is one offer.
+        open_offers = {
+            item.event.referral_id: item.event
             for item in received
             if isinstance(item.event, ReferralOffer)
             and (item.event.referral_id, item.event.attempt) not in withdrawn
-        ]
-        plans = [(offer, self._behaviour.replies(offer)) for offer in open_offers]
+        }
+        plans = [(offer, self._behaviour.replies(offer)) for offer in open_offers.values()]
         # First tell of all that they arrived; then take the time that a decision takes.
         await self._answer([(o, r) for o, replies in plans for r in replies[:1]], producer)
         await asyncio.sleep(self._behaviour.delay_ms / 1000)
@@ -183,24 +185,18 @@ def answered(offer: ReferralOffer, reply: Reply) -> ReferralAnswered:
         attempt=offer.attempt,
         answer=reply.answer,
         reason=reply.reason,
+        until=reply.until,
+        outcome=reply.outcome,
         at=datetime.now(UTC),
     )
 
 
-async def run_until_signal(partner: KafkaPartner) -> None:
-    """Run one partner until SIGTERM or Ctrl-C; what it did is answered and committed then."""
-    work = asyncio.ensure_future(partner.run())
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await work
-
-
-async def _main(options: argparse.Namespace) -> None:
-    with PartnerLog(options.folder, options.organisation) as log:
+async def _main(options: argparse.Namespace, settings: Settings) -> None:
+    organisation = options.organisation or settings.organisation
+    with PartnerLog(options.folder or settings.folder, organisation) as log:
         connection = connection_of(options).arguments()
         behaviour = behaviour_of(options)
-        await run_until_signal(KafkaPartner(options.organisation, connection, behaviour, log))
+        await until_signal(KafkaPartner(organisation, connection, behaviour, log).run())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -211,13 +207,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: python -m examples.partners.kafka_partner veilig_thuis --bootstrap"
         " kafka.example:9093 --ca ca.pem --certificate certificate.pem --key key.pem",
     )
-    parser.add_argument("organisation", help="id of your organisation in the register")
-    parser.add_argument("--folder", type=Path, default=Path(), help="where its log is written")
-    add_connection_arguments(parser)
-    add_behaviour_arguments(parser)
-    options = parser.parse_args(arguments)
+    parser.add_argument("organisation", nargs="?", help="id of your organisation in the register")
+    parser.add_argument("--folder", type=Path, help="where its log is written")
+    add_settings_argument(parser)
     try:
-        asyncio.run(_main(options))
+        settings = settings_of(arguments)
+        add_connection_arguments(parser, settings.values)
+        add_behaviour_arguments(parser)
+        options = parser.parse_args(arguments)
+        asyncio.run(_main(options, settings))
     except (ValueError, OSError, ssl.SSLError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -19,6 +19,8 @@ from contracts.routing import CaseAssigned, OnwardRefused, RegisterActivated
 from services.chassis.runtime import Runtime
 from services.referral import api, consulting, desk, desk_actions, partner_admin
 from services.referral.capability import Signer, load_key
+from services.referral.channels import app as channels_app
+from services.referral.channels.truth import Telling
 from services.referral.deadlines import Deadlines
 from services.referral.domain import Verdict
 from services.referral.effects import Publishing
@@ -61,7 +63,19 @@ def build(settings: ReferralSettings) -> FastAPI:
     key = load_key(settings.signing_key_file, create=settings.environment != "production")
     signer = Signer(key, settings.capability_seconds)
 
+    channels = channels_app.build(
+        settings.channels,
+        sealing_key=channels_app.sealing_key(
+            settings.channels, settings.data_dir, settings.environment
+        ),
+        database=runtime.database,
+        telling=Telling(topics.REFERRAL, runtime.source),
+        clock=runtime.clock,
+        log=runtime.log,
+    )
+
     runtime.background("partners", partners.run)
+    runtime.background("deliveries", channels.deliveries.run)
     runtime.consume(
         handlers.handle_routing,
         Catalogue(CaseAssigned, OnwardRefused, RegisterActivated),
@@ -90,6 +104,7 @@ def build(settings: ReferralSettings) -> FastAPI:
             desk.router(),
             desk_actions.router(publishing),
             partner_admin.router(publishing),
+            channels.router,
             findings_api.router(publishing),
         ],
         migrations=Path(__file__).parent / "migrations",

@@ -8,12 +8,15 @@ from uuid import UUID
 from contracts.envelope import feed_source
 from contracts.event import Event
 from contracts.referral import DESK, ReferralOffer
+from contracts.situation import Urgency
 from contracts.topics import partner_out
 from services.chassis import journal
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
 from services.chassis.journal import Outgoing
 from services.referral import conferring, records, store
+from services.referral.channels import escalation as other_ways
+from services.referral.channels.domain import Push
 from services.referral.domain import (
     HOLDING,
     OPEN,
@@ -72,6 +75,7 @@ class Effects:
         self._answers: list[AppliedAnswer] = []
         self._outgoing: list[Outgoing] = []
         self._terms: list[LegalTerm] = []
+        self._pushed: list[tuple[str, UUID, Push]] = []
 
     def offering(self, organisation: str) -> Offering:
         """How an organisation can be asked: by phone or letter when it is no partner."""
@@ -117,6 +121,8 @@ class Effects:
         ]
         for fed in outcome.feed:
             self.tell(fed.organisation, fed.event, case_id, traceparent, fed.via)
+            if fed.via in {Channel.WEBHOOK, Channel.EMAIL}:
+                self._pushed.append((fed.organisation, case_id, Push(fed.via)))
 
     def tell(
         self,
@@ -155,7 +161,7 @@ class Effects:
         self._answers.append(answer)
 
     async def write(self, connection: Connection, now: datetime) -> None:
-        """Write all of it; the journal last, because its counters are locked until the commit."""
+        """Write all of it; the journal late, because its counters are locked until the commit."""
         touched = sorted(self._touched_cases)
         await store.save(
             connection,
@@ -177,7 +183,15 @@ class Effects:
         if self._answers:
             await store.save_answers(connection, self._answers, now)
         await self._end_consultations(connection, now)
+        for organisation, _, channel in self._pushed:
+            await other_ways.ask_for_fallback(connection, organisation, channel, now)
         await journal.append(connection, self._outgoing, now)
+        # Its partner reads another channel, so no worker would bring it over this one by itself.
+        for organisation, case_id, _ in self._pushed:
+            urgent = self.cases[case_id].urgency is Urgency.ACUUT
+            await other_ways.queue_on_fallback(
+                connection, organisation, case_id, now, urgent=urgent
+            )
 
     async def _end_consultations(self, connection: Connection, now: datetime) -> None:
         """What a holder asked of others ends when it is the holder no more."""

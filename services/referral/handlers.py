@@ -146,6 +146,10 @@ def _onward_refused(effects: Effects, event: OnwardRefused, now: datetime) -> Ou
     standing = effects.standing(event.case_id)
     if standing is None or event.asked_number != standing.case.decision_number + 1:
         return None
+    held = standing.holding
+    if held is None or held.onward_to != event.organisation:
+        # What an earlier holder had asked, under the same number.
+        return None
     return holding.onward_refused(standing, event.problem, now)
 
 

@@ -70,7 +70,7 @@ def assign(
     if event.onward:
         return _onward(standing, event, offering, now)
     if standing.holding is not None or (request is not None and not request.signal):
-        return _busy(replace(standing, case=noted), now)
+        return _overtaken(replace(standing, case=noted), now)
     withdrawn = () if request is None else (moved(request, Status.CANCELLED, now),)
     decided = _decided(_renewed(case, event, now), event, offering, now)
     before = [announce.status_changed(decided.case, item, now) for item in withdrawn]
@@ -264,7 +264,8 @@ def _onward(standing: Standing, event: CaseAssigned, offering: Offering, now: da
     """Routing agrees with the holder's proposal: it is offered, and the holder stays holder."""
     held = standing.holding
     if held is None or held.onward_to != event.organisation or standing.request is not None:
-        return _overtaken(replace(standing.case, decision_number=event.number), now)
+        noted = replace(standing.case, decision_number=event.number)
+        return _overtaken(replace(standing, case=noted), now)
     case = _renewed(standing.case, event, now)
     kept = replace(standing, case=case)
     if case.refuses(event.organisation, event.loket):
@@ -278,28 +279,20 @@ def _onward(standing: Standing, event: CaseAssigned, offering: Offering, now: da
     return replace(outcome, feed=(*outcome.feed, news))
 
 
-def _overtaken(case: Case, now: datetime) -> Outcome:
-    """The holder that asked for this is gone; where routing is waited for, it is asked again.
+def _overtaken(standing: Standing, now: datetime) -> Outcome:
+    """A decision that nobody waits for any more; what is still waited for is asked again.
 
-    Its answer to the later question bears the same number as this one and never comes.
+    The question that is out bears the number that this decision has used up: routing drops it.
     """
+    case, held = standing.case, standing.holding
+    why = BusinessStatus.REFERRED_ONWARD.value
+    if held is not None and held.onward_to is not None and standing.request is None:
+        return redecide(case, why, now, proposed=held.onward_to, onward=True)
     step = case.next_step
     waits = step is not None and step.action is NextAction.ASSIGN and case.desk_reason is None
-    if case.holder != DESK or not waits:
+    if held is not None or not waits:
         return Outcome(Verdict.BUSY, case)
-    return redecide(case, BusinessStatus.REFERRED_ONWARD.value, now)
-
-
-def _busy(standing: Standing, now: datetime) -> Outcome:
-    """Somebody has the case or is asked; where a holder waits to refer onward, it is asked again.
-
-    The decision has used up the number that the holder's own question bears, which routing drops.
-    """
-    held = standing.holding
-    if held is None or held.onward_to is None or standing.request is not None:
-        return Outcome(Verdict.BUSY, standing.case)
-    why = BusinessStatus.REFERRED_ONWARD.value
-    return redecide(standing.case, why, now, proposed=held.onward_to, onward=True)
+    return redecide(case, why, now)
 
 
 def offered(

@@ -4,14 +4,20 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
+from pydantic_settings import SettingsConfigDict
 
 from services.chassis.settings import ServiceSettings, service_config
+from services.referral.channels.options import ChannelOptions
 
 
 class ReferralSettings(ServiceSettings):
     """What referral needs beside the settings of every service."""
 
-    model_config = service_config("referral")
+    model_config = SettingsConfigDict(
+        **service_config("referral"),
+        # `MELDPUNT_REFERRAL_CHANNELS__SMTP_HOST` and so on.
+        env_nested_delimiter="__",
+    )
 
     intake_url: str
     signing_key_file: Path
@@ -20,6 +26,7 @@ class ReferralSettings(ServiceSettings):
     deadline_seconds: Annotated[float, Field(gt=0)] = 0.5
     deadline_grace_seconds: Annotated[float, Field(ge=0)] = 5.0
     reporter_linger_seconds: Annotated[float, Field(ge=0, le=5)] = 0.2
+    channels: ChannelOptions = ChannelOptions()
 
     @model_validator(mode="after")
     def _files_exist(self) -> Self:
@@ -29,4 +36,5 @@ class ReferralSettings(ServiceSettings):
             raise ValueError("signing_key_file does not exist; put the Ed25519 key (PEM) there")
         if not self.partners_file.is_file():
             raise ValueError("partners_file does not exist; name the YAML list of partners")
+        self.channels.check(self.environment)
         return self

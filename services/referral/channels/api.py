@@ -1,6 +1,5 @@
 """Routes of endpoints and deliveries: for the operator, and for each partner its own."""
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from services.referral.channels.checks import (
     channels,
     check_addresses,
     check_own,
-    field,
+    cursor,
     keys,
 )
 from services.referral.channels.desk import add_tasks
@@ -46,7 +45,6 @@ from services.referral.channels.worker import Sender
 
 _LIMIT_MAX = 500
 _TEST_PAUSE_SECONDS = 5.0
-_CURSOR = re.compile(r"([0-9]{1,10})-(webhook|email)")
 _CALLER = Annotated[Principal, Depends(Requires(Scope.OPERATOR, Scope.PARTNER))]
 _ORGANISATION = Annotated[OrganisationId, Path(description="The partner's organisation")]
 
@@ -200,7 +198,7 @@ def _add_deliveries(routes: APIRouter) -> None:
         runtime: Runtime = request.app.state.runtime
         async with runtime.database.connection() as connection:
             rows = await endpoints.list_deliveries(
-                connection, organisation, state, _cursor(after), limit
+                connection, organisation, state, cursor(after), limit
             )
         full = len(rows) == limit
         return DeliveriesView(
@@ -293,13 +291,3 @@ async def _view(runtime: Runtime, organisation: str) -> EndpointView:
         starts_after=endpoint.taken,
         lanes=[lane_view(lane, waiting) for lane, waiting in lanes],
     )
-
-
-def _cursor(text: str | None) -> tuple[int, str]:
-    if text is None:
-        return 0, ""
-    match = _CURSOR.fullmatch(text)
-    if match is None:
-        wrong = field("after", "This is no cursor.", "Send the `nextAfter` of the last page.")
-        raise Problem(400, "invalid-input", "Correct the fields in `errors`.", errors=[wrong])
-    return int(match[1]), match[2]

@@ -1,5 +1,7 @@
 """What the API accepts of a partner, and the keys that an endpoint gets."""
 
+import re
+
 from services.chassis.auth import Principal, Scope
 from services.chassis.problem import FieldProblem, Problem
 from services.referral.channels.email import AddressInvalid, checked_address
@@ -7,6 +9,8 @@ from services.referral.channels.endpoints import Endpoint
 from services.referral.channels.guard import REMEDIES, Policy, refusal
 from services.referral.channels.keyring import Keyring, KeySafe, SealBroken
 from services.referral.channels.models import EndpointGiven
+
+_CURSOR = re.compile(r"([0-9]{1,10})-(webhook|email)")
 
 
 def check_own(principal: Principal, organisation: str) -> None:
@@ -72,3 +76,14 @@ def keys(
             pass
     keyring = Keyring.new(asymmetric=body.asymmetric)
     return safe.seal(organisation, keyring), keyring
+
+
+def cursor(text: str | None) -> tuple[int, str]:
+    """Read the cursor of a page; raises Problem 400."""
+    if text is None:
+        return 0, ""
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        wrong = field("after", "This is no cursor.", "Send the `nextAfter` of the last page.")
+        raise Problem(400, "invalid-input", "Correct the fields in `errors`.", errors=[wrong])
+    return int(match[1]), match[2]

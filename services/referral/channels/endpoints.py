@@ -11,7 +11,7 @@ from contracts.referral import DeliveryState, delivery_key
 from services.chassis import journal
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
-from services.referral.channels import rules, store
+from services.referral.channels import escalation, rules, store
 from services.referral.channels.domain import DeliveryStatus, Lane, Push
 from services.referral.channels.truth import Telling, change_lane
 
@@ -120,6 +120,8 @@ async def set_lanes(
             await change_lane(connection, telling, lane, rules.switched_off(lane, now), now)
         elif not same:
             await change_lane(connection, telling, lane, rules.working(lane, now), now)
+            # Also of a lane that is new, of which there is no change to tell.
+            await escalation.close_tasks(connection, lane, now)
 
 
 async def set_keys(connection: Connection, organisation: str, sealed_keys: bytes) -> None:

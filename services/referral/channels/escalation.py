@@ -133,11 +133,12 @@ async def open_tasks(connection: Connection, tasks: Sequence[Task], now: datetim
 
 
 async def ask_for_addresses(connection: Connection, now: datetime) -> None:
-    """Open a task for each partner that should be told but has never set where."""
+    """Open a task for each partner that should be told but has no address for its channel."""
     rows = await connection.fetch(
         "SELECT p.organisation, p.channel FROM partner p JOIN source s"
         " ON s.urn = $1 || p.organisation LEFT JOIN endpoint e USING (organisation)"
-        " WHERE p.active AND p.channel IN ('webhook', 'email') AND e.organisation IS NULL",
+        " WHERE p.active AND p.channel IN ('webhook', 'email')"
+        " AND CASE p.channel WHEN 'webhook' THEN e.url ELSE e.email END IS NULL",
         taking.FEED_PREFIX,
     )
     problem = TryProblem.NO_ADDRESS.value
@@ -154,6 +155,24 @@ async def close_tasks(connection: Connection, lane: Lane, now: datetime) -> None
         lane.channel,
         now,
     )
+
+
+async def ask_for_fallback(
+    connection: Connection, organisation: str, channel: Push, now: datetime
+) -> None:
+    """Open a task when the channel that a silent organisation must be told over leads nowhere.
+
+    Call it before the counters of sources are locked: a task can wait for another transaction.
+    """
+    there = await connection.fetchval(
+        "SELECT true FROM delivery_lane WHERE organisation = $1 AND channel = $2 AND enabled",
+        organisation,
+        channel,
+    )
+    if not there:
+        await open_tasks(
+            connection, [Task(organisation, channel, TryProblem.NO_ADDRESS.value)], now
+        )
 
 
 async def queue_on_fallback(

@@ -34,8 +34,12 @@ def lane_after(lane: Lane, tries: Sequence[tuple[Job, Try]], now: datetime) -> L
     """The lane after the tries of one round.
 
     One success shows that the endpoint works, whatever became of the others. Without one, a problem
-    of the endpoint pauses the whole lane; a problem of single events does so after several.
+    of the endpoint pauses the whole lane; a problem of single events does so after several,
+    or when the lane was in trouble already.
     """
+    if not lane.enabled:
+        # A try that was under way when the lane was switched off does not switch it on again.
+        return lane
     problems = [(job, tried) for job, tried in tries if tried.problem is not None]
     if any(tried.problem is TryProblem.GONE for _, tried in problems):
         return switched_off(lane, now)
@@ -45,7 +49,8 @@ def lane_after(lane: Lane, tries: Sequence[tuple[Job, Try]], now: datetime) -> L
     failures = lane.failures + (1 if of_endpoint else len(problems))
     job, tried = (of_endpoint or problems)[0]
     lane = replace(lane, failures=failures, problem=tried.problem)
-    if not of_endpoint and failures < REJECTED_IN_A_ROW_MAX:
+    well = lane.state is DeliveryState.DELIVERED
+    if well and not of_endpoint and failures < REJECTED_IN_A_ROW_MAX:
         return lane
     ended = any(settle(*item, now).status is DeliveryStatus.FAILED for item in of_endpoint)
     state = DeliveryState.FAILED if ended else DeliveryState.RETRYING

@@ -70,14 +70,16 @@ class Receiver:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with (
+            contextlib.closing(writer),
+            contextlib.suppress(OSError, asyncio.IncompleteReadError),
+        ):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 lines = head.decode().split("\r\n")[1:-2]
                 headers = {k.lower(): v for k, v in (line.split(": ", 1) for line in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 await self._reply(writer, Request(headers, body, time.perf_counter()))
-        writer.close()
 
     async def _reply(self, writer: asyncio.StreamWriter, request: Request) -> None:
         self.requests.append(request)
@@ -297,14 +299,13 @@ class SmtpSink:
     encrypted: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.mode == "hang":
-            await asyncio.sleep(60)
-        await self._say(writer, "220 sink")
-        with contextlib.suppress(OSError):
+        with contextlib.closing(writer), contextlib.suppress(OSError):
+            if self.mode == "hang":
+                await asyncio.sleep(60)
+            await self._say(writer, "220 sink")
             while line := (await reader.readline()).decode().strip():
                 if not await self._command(line, reader, writer):
                     break
-        writer.close()
 
     async def _say(self, writer: asyncio.StreamWriter, text: str) -> None:
         writer.write(f"{text}\r\n".encode())

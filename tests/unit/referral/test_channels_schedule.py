@@ -176,6 +176,8 @@ def test_refused_events_do_not_stop_a_lane_until_there_are_many():
 def test_a_410_switches_the_lane_off_at_once():
     after = rules.lane_after(lane(), [(job(), Try()), (job(), Try(TryProblem.GONE))], NOW)
     assert (after.enabled, after.state) == (False, DeliveryState.FAILED)
+    assert rules.lane_after(after, [(job(), Try())], NOW) == after
+    assert rules.working(after, NOW).enabled
 
 
 def test_the_end_of_the_table_fails_the_lane_and_only_a_success_ends_that():

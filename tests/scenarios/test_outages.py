@@ -1,0 +1,225 @@
+"""A partner that is gone: for minutes, a day, five days. Nothing is lost and nobody else waits."""
+
+import asyncio
+import time
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import median
+
+import pytest
+
+from contracts.routing import HandlingLimits
+from contracts.situation import Urgency
+from tests.component.referral.channels_world import Answer, mail_server, until
+from tests.component.referral.test_closed_loop import names
+from tests.scenarios.simulated import partner
+from tests.unit.referral.builders import assigned
+
+ALL_RUNGS = ["other-loket", "other-channel", "next-organisation", "desk"]
+MINUTES = HandlingLimits(received_within_minutes=1, accepted_within_minutes=10)
+HOUR = HandlingLimits(received_within_minutes=60, accepted_within_minutes=480)
+# How long, in which steps, whom and whom next, and the rungs of an acute and of another case.
+OUTAGES = {
+    "5_minutes": (timedelta(minutes=5), 20, "politie", "jeugdteam", ALL_RUNGS, []),
+    "24_hours": (timedelta(hours=24), 1200, "inspectie", "leerplicht_rmc", ALL_RUNGS, ALL_RUNGS),
+    "5_days": (timedelta(days=5), 5400, "sbb", "kinderombudsman", ALL_RUNGS, ALL_RUNGS),
+}
+
+
+class Routing:
+    """Stands in for routing: a case that came back goes to the next organisation, once."""
+
+    def __init__(self, simulated, organisation: str, urgent) -> None:
+        self.simulated, self.organisation = simulated, organisation
+        self.cases = {event.case_id: event.limits for event in urgent}
+
+    async def __call__(self) -> None:
+        rows = await self.simulated.rows(
+            "SELECT case_id FROM case_holder WHERE decision_number = 1 AND returns = 1"
+            " AND case_id = ANY($1::uuid[])",
+            list(self.cases),
+        )
+        await self.simulated.world.decide(
+            *(
+                assigned(
+                    self.organisation,
+                    number=2,
+                    case_id=row["case_id"],
+                    limits=self.cases[row["case_id"]],
+                )
+                for row in rows
+            )
+        )
+
+
+@pytest.mark.parametrize("name", OUTAGES)
+async def test_a_partner_that_is_gone(simulated, name):
+    length, step_seconds, gone, following, acute_rungs, rungs = OUTAGES[name]
+    world = simulated.world
+    async with partner() as away, mail_server() as sink:
+        simulated.worker = simulated.deliveries(smtp_port=sink.port)
+        await simulated.partner(gone, away.url, "loket@school.nl", fallback="email")
+        held = await world.offered(gone)
+        await world.say(gone, held, "accepted")
+        await simulated.round()
+        assert len(away.requests) == 1
+        await away.go()
+        lokets = {"loket": "first", "other_lokets": ("second",)}
+        acute = assigned(gone, urgency=Urgency.ACUUT, limits=MINUTES, **lokets)
+        others = [assigned(gone, limits=HOUR, **lokets) for _ in range(4)]
+        await world.decide(acute, *others)
+        routing = Routing(simulated, following, [acute, *others])
+        await simulated.pass_time(length, timedelta(seconds=step_seconds), routing)
+
+        # What silence led to: as the register says, in its order, none early, nothing closed.
+        assert await simulated.rungs(acute.case_id) == acute_rungs
+        await check_times(simulated, acute.case_id, timedelta(minutes=1))
+        for event in others:
+            assert await simulated.rungs(event.case_id) == rungs
+            await check_times(simulated, event.case_id, timedelta(hours=1))
+            case = await world.case(event.case_id)
+            assert case["open"]
+            assert case["next_actor"] == ("vangnet" if rungs else gone)
+            reminded = (await names(world, event.case_id)).count("referral-reminded")
+            assert reminded <= 2 * len(rungs) + 3, "few reminders"
+        # It was accepted before; a gone partner keeps what it holds, and the desk calls it.
+        assert (await world.case(held["case_id"]))["holder"] == gone
+        assert bool(sink.messages) == bool(acute_rungs)
+
+        await away.come()
+        await simulated.pass_time(timedelta(minutes=40), timedelta(minutes=10))
+        await nothing_is_lost(simulated, gone, away, length)
+
+
+async def check_times(simulated, case_id, least: timedelta) -> None:
+    """Each rung came at least the time of the one before it after that one."""
+    told = await simulated.world.events(case_id)
+    steps = ("referral-offered", "referral-escalated")
+    rows = [event["data"]["at"] for event in told if event["name"] in steps]
+    moments = sorted({simulated.moment(text) for text in rows})
+    assert all(after - before >= least for before, after in pairwise(moments))
+
+
+async def nothing_is_lost(simulated, organisation: str, away, length: timedelta) -> None:
+    """The whole feed has arrived, each event once; what was given up is visible and replayed."""
+    world = simulated.world
+    feed = await simulated.feed(organisation)
+    wanted = [item["sequence"] for item in feed]
+    states = await simulated.states(organisation)
+    failed = sorted(sequence for sequence, state in states.items() if state == "failed")
+    assert set(states.values()) <= {"delivered", "failed"}
+    assert sorted(states) == wanted
+    if length < timedelta(hours=75):
+        assert failed == []
+    else:
+        # Beyond the table of tries a person was asked, and what was told by e-mail was told.
+        assert failed
+        mails = await simulated.states(organisation, "email")
+        assert {mails.get(sequence) for sequence in failed} == {"delivered"}
+        found = await simulated.rows(
+            "SELECT FROM delivery_task WHERE organisation = $1", organisation
+        )
+        assert len(found) == 1
+        given = await simulated.post(
+            f"/partners/{organisation}/deliveries/_replay",
+            world.partner(organisation),
+            fromSequence=failed[0],
+            toSequence=failed[-1],
+        )
+        assert given["queued"] >= len(failed)
+        await simulated.round()
+    assert set(away.sequences) == set(wanted)
+    ids = [request.headers["webhook-id"] for request in away.requests]
+    twice = {sequence for sequence in wanted if away.sequences.count(sequence) > 1}
+    assert twice <= set(range(*(failed[0], failed[-1] + 1) if failed else (0,)))
+    assert len(set(ids)) == len(wanted), "the id of an event stays the same"
+    # And who reads the inbox instead finds all of it, without a hole.
+    inbox = await world.client.get("/partner-events?limit=500", headers=world.partner(organisation))
+    assert [item["sequence"] for item in inbox.json()["events"]] == wanted
+
+
+async def test_catching_up_is_no_stampede(simulated):
+    world = simulated.world
+    per_second = 100
+    async with partner() as away:
+        await simulated.partner("gcbo", away.url, fallback="desk")
+        await away.go()
+        await world.decide(*(assigned("gcbo") for _ in range(120)))
+        for _ in range(24 * 4):
+            simulated.shift += timedelta(minutes=15)
+            await simulated.worker.work()
+        [tried] = await simulated.rows(
+            "SELECT sum(attempts) AS n FROM delivery WHERE organisation = 'gcbo'"
+        )
+        assert tried["n"] <= 110, "one probe in a quarter of an hour, not one per event"
+        await world.decide(assigned("gcbo", urgency=Urgency.ACUUT))
+        away.answer = lambda _: Answer(seconds=0.01)
+        await away.come()
+        simulated.shift += timedelta(minutes=20)
+        async with simulated.running(sends_per_second_max=per_second):
+            await until(lambda: len(away.requests) >= 60)
+            await world.decide(assigned("gcbo"))
+            await until(lambda: len(away.requests) >= 122)
+        moments = [request.at for request in away.requests]
+        assert away.receiver.open_most <= 4
+        assert moments[1] - moments[0] >= 0.01, "the first one alone asks whether it is back"
+        for first in range(len(moments)):
+            within = [at for at in moments if 0 <= at - moments[first] < 0.5]
+            assert len(within) <= per_second * 0.5 + 8
+    feed = [item["sequence"] for item in await simulated.feed("gcbo")]
+    oldest_first = [feed[120], *feed[:120], feed[121]]
+    assert sorted(away.sequences) == feed, "each event once"
+    places = {sequence: place for place, sequence in enumerate(away.sequences)}
+    late = [abs(places[sequence] - place) for place, sequence in enumerate(oldest_first)]
+    assert max(late) < 8, "the acute case first, then the oldest"
+    assert set((await simulated.states("gcbo")).values()) == {"delivered"}
+
+
+async def test_nobody_else_is_slower_than_one_and_a_fifth(simulated):
+    """A good partner beside one that hangs with a backlog, and beside the same one at rest.
+
+    Measured in turns, so that what else the machine does falls on both; the median of many.
+    """
+    world = simulated.world
+    async with partner() as good, partner() as hanging:
+        hanging.answer = lambda _: Answer(seconds=60)
+        await simulated.partner("lkc", good.url, fallback="desk")
+        await simulated.partner("vakbond", hanging.url, fallback="desk")
+
+        async def sample(count: int) -> list[float]:
+            found = []
+            for _ in range(count):
+                event, before = assigned("lkc"), len(good.requests)
+                await world.decide(event)
+                began = time.perf_counter()
+                await until(lambda before=before: len(good.requests) > before)
+                found.append(good.requests[-1].at - began)
+            return found
+
+        async def in_flight() -> bool:
+            return bool(
+                await simulated.rows(
+                    "SELECT FROM delivery WHERE organisation = 'vakbond'"
+                    " AND leased_until IS NOT NULL"
+                )
+            )
+
+        async def pause(until_when: datetime | None, hangs: bool) -> None:
+            await simulated.execute(
+                "UPDATE delivery_lane SET paused_until = $1 WHERE organisation = 'vakbond'",
+                until_when,
+            )
+            while await in_flight() != hangs:
+                await asyncio.sleep(0.02)
+
+        alone: list[float] = []
+        beside: list[float] = []
+        async with simulated.running(try_seconds_max=2.0, lease_seconds=5.0):
+            await sample(10)
+            await world.decide(*(assigned("vakbond") for _ in range(200)))
+            for _ in range(8):
+                await pause(None, hangs=True)
+                beside += await sample(12)
+                await pause(simulated.clock() + timedelta(hours=1), hangs=False)
+                alone += await sample(12)
+        assert median(beside) <= 1.2 * median(alone), (median(beside), median(alone))

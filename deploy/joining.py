@@ -67,10 +67,7 @@ async def join(data_dir: Path, wish: Wish) -> Joined:
     before = read_json(folder / RECORD_FILE)
     credentials = await _kafka(data_dir, wish.organisation) if wish.channel == "kafka" else None
     async with connect("referral", "operator", data_dir) as referral:
-        body = {"name": wish.name, "channel": wish.channel, "fallback": wish.fallback}
-        await referral.put(f"/v1/partners/{wish.organisation}", body)
-        await referral.post(f"/v1/partners/{wish.organisation}/_resume")
-        secret = await _endpoint(referral, wish) if wish.url or wish.email else None
+        secret = await _make_known(referral, wish)
     record = {
         "organisation": wish.organisation,
         "name": wish.name,
@@ -175,6 +172,33 @@ async def _kafka(data_dir: Path, organisation: str) -> Credentials:
     return issue_partner(data_dir, organisation)
 
 
+async def _make_known(referral: Service, wish: Wish) -> str | None:
+    """Tell referral of the partner; gives the secret of its webhook when there is a new one.
+
+    An address that is refused leaves a partner as it was, and a new one switched off.
+    """
+    path = f"/v1/partners/{wish.organisation}"
+    known = {
+        item["organisation"]: item for item in (await referral.get("/v1/partners"))["partners"]
+    }
+    before = known.get(wish.organisation)
+    wanted = {"name": wish.name, "channel": wish.channel, "fallback": wish.fallback}
+    pushed = wish.url is not None or wish.email is not None
+    if pushed:
+        # Setting the endpoint sets the channel as well, but only when its addresses are taken.
+        kept = before or {"channel": "inbox", "fallback": None}
+        wanted |= {"channel": kept["channel"], "fallback": kept["fallback"]}
+    await referral.put(path, wanted)
+    try:
+        secret = await _endpoint(referral, wish) if pushed else None
+    except ServiceError:
+        if before is None:
+            await referral.post(f"{path}/_suspend")
+        raise
+    await referral.post(f"{path}/_resume")
+    return secret
+
+
 def _paths(credentials: Credentials) -> dict[str, str]:
     return {
         "ca": str(credentials.ca),
@@ -195,7 +219,7 @@ async def _endpoint(referral: Service, wish: Wish) -> str | None:
     answer = await referral.put(path, {name: v for name, v in body.items() if v is not None})
     secret = answer.get("secret")
     if wish.rotate_secret and wish.url and not secret:
-        secret = (await referral.post(f"{path}/_rotate-secret", {})).get("secret")
+        secret = (await referral.post(f"{path}/_rotate", {})).get("secret")
     return str(secret) if secret else None
 
 

@@ -145,8 +145,7 @@ async def _run(options: argparse.Namespace, record: Mapping[str, Any]) -> list[R
         try:
             return await run(play, options.only, say)
         finally:
-            for task in play.prepared.values():
-                task.cancel()
+            play.drop()
             await chain.clear()
 
 

@@ -14,6 +14,8 @@ from deploy.issuer import Issuer, IssuerRefused
 
 POLL_SECONDS = 0.15
 PREPARE_SECONDS_MAX = 30.0
+# Test cases that are on their way to the desk at the same time.
+AT_ONCE_MAX = 8
 LIVE = frozenset({"requested", "received", "accepted", "in-progress", "on-hold"})
 # Found in a log, it proves that content was written there; it says nothing of anybody.
 CANARY = "proefgeval"
@@ -41,6 +43,7 @@ class Chain:
     organisation: str
     words: list[str] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
+    _at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE_MAX))
 
     async def __aenter__(self) -> Self:
         self._intake = connect("intake", "channel", self.data_dir)
@@ -59,6 +62,10 @@ class Chain:
 
     async def prepare(self, situation: Situation) -> str:
         """Report a case and bring it to the desk, free to be assigned; gives its id."""
+        async with self._at_once:
+            return await self._prepare(situation)
+
+    async def _prepare(self, situation: Situation) -> str:
         word = f"{CANARY}{uuid.uuid4().hex}"
         self.words.append(word)
         body = {

@@ -37,16 +37,27 @@ class Play:
     broker_away: Callable[[], AbstractContextManager[None]] | None = None
     silent_since: str | None = None
     restarted_at: float | None = None
-    prepared: dict[str, asyncio.Task[str]] = field(default_factory=dict)
+    prepared: dict[str, list[asyncio.Task[str]]] = field(default_factory=dict)
+
+    def prepare(self, name: str, count: int) -> None:
+        """Begin to bring so many cases of a test case to the desk."""
+        situation = cases().situation_of(name)
+        assert situation is not None, f"{name} plays no case"
+        self.prepared.setdefault(name, []).extend(
+            asyncio.create_task(self.chain.prepare(situation)) for _ in range(count)
+        )
+
+    def drop(self) -> None:
+        """What was prepared is not needed any more."""
+        for tasks in self.prepared.values():
+            for task in tasks:
+                task.cancel()
 
     async def case(self, name: str) -> str:
         """A case of this test case, at the desk and free to be assigned."""
-        ready = self.prepared.pop(name, None)
-        if ready is not None:
-            return await ready
-        situation = cases().situation_of(name)
-        assert situation is not None, f"{name} plays no case"
-        return await self.chain.prepare(situation)
+        if not self.prepared.get(name):
+            self.prepare(name, 1)
+        return await self.prepared[name].pop(0)
 
     async def offered(self, name: str, faults: Sequence[Provoked] = ()) -> Played:
         """Offer a case to the partner, with faults for its first answers."""

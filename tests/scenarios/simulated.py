@@ -183,11 +183,6 @@ class Simulated:
         )
         return {row["sequence"]: row["state"] for row in rows}
 
-    @staticmethod
-    def moment(text: str) -> datetime:
-        """A moment as events write it."""
-        return datetime.fromisoformat(text)
-
     async def rungs(self, case_id: UUID) -> list[str]:
         """The steps that silence led to, in their order."""
         told = await self.world.events(case_id)

@@ -36,7 +36,7 @@ from services.referral.channels.models import (
     Rotated,
     RotationGiven,
     TestResult,
-    WhoMustAct,
+    ToRepair,
     delivery_view,
     lane_view,
 )
@@ -108,7 +108,7 @@ def _add_endpoint(routes: APIRouter, parts: Parts) -> None:
 
 def _add_rotation(routes: APIRouter, parts: Parts) -> None:
     @routes.post(
-        "/partners/{organisation}/endpoint/_rotate-secret",
+        "/partners/{organisation}/endpoint/_rotate",
         operation_id="rotateSecret",
         tags=["channels"],
     )
@@ -177,7 +177,7 @@ def _add_test(routes: APIRouter, parts: Parts) -> None:
             event_id=job.event_id,
             http_status=tried.http_status,
             milliseconds=int((time.monotonic() - began) * 1000),
-            problem=WhoMustAct.of(tried.problem),
+            problem=ToRepair.of(tried.problem),
         )
 
 

@@ -40,7 +40,7 @@ REMEDIES = {
 }
 
 
-class WhoMustAct(BaseModel):
+class ToRepair(BaseModel):
     """A problem with the party that can solve it."""
 
     problem: TryProblem
@@ -50,7 +50,7 @@ class WhoMustAct(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
     @classmethod
-    def of(cls, problem: TryProblem | None) -> "WhoMustAct | None":
+    def of(cls, problem: TryProblem | None) -> "ToRepair | None":
         """None when there is no problem."""
         if problem is None:
             return None
@@ -107,7 +107,7 @@ class LaneView(_Model):
     enabled: bool
     waiting: int
     paused_until: datetime | None
-    problem: WhoMustAct | None
+    problem: ToRepair | None
 
 
 class EndpointView(_Model):
@@ -143,7 +143,7 @@ class TestResult(_Model):
     event_id: UUID
     http_status: int | None
     milliseconds: int
-    problem: WhoMustAct | None
+    problem: ToRepair | None
 
 
 class DeliveryView(_Model):
@@ -159,7 +159,7 @@ class DeliveryView(_Model):
     queued_at: datetime
     next_try_at: datetime | None
     delivered_at: datetime | None
-    problem: WhoMustAct | None
+    problem: ToRepair | None
 
 
 class DeliveriesView(_Model):
@@ -182,7 +182,7 @@ class TaskView(_Model):
     organisation: OrganisationId
     name: str
     channel: str
-    problem: WhoMustAct
+    problem: ToRepair
     undelivered: int
     opened_at: datetime
 
@@ -202,7 +202,7 @@ def lane_view(lane: Lane, waiting: int) -> LaneView:
         enabled=lane.enabled,
         waiting=waiting,
         paused_until=lane.paused_until,
-        problem=WhoMustAct.of(lane.problem),
+        problem=ToRepair.of(lane.problem),
     )
 
 
@@ -220,13 +220,13 @@ def delivery_view(row: asyncpg.Record) -> DeliveryView:
         queued_at=row["queued_at"],
         next_try_at=row["next_try_at"] if waits else None,
         delivered_at=row["delivered_at"],
-        problem=WhoMustAct.of(TryProblem(row["last_problem"]) if row["last_problem"] else None),
+        problem=ToRepair.of(TryProblem(row["last_problem"]) if row["last_problem"] else None),
     )
 
 
 def task_view(row: asyncpg.Record) -> TaskView:
     """A task for the desk."""
-    problem = WhoMustAct.of(TryProblem(row["problem"]))
+    problem = ToRepair.of(TryProblem(row["problem"]))
     assert problem is not None
     return TaskView(
         task_id=row["task_id"],

@@ -131,7 +131,7 @@ async def test_another_url_gets_another_secret(api):
 async def test_a_rotation_signs_with_both_until_the_overlap_ends(api):
     async with receiving() as partner:
         old = (await api.put(url=partner.url)).json()["secret"]
-        new = (await api.post("endpoint/_rotate-secret", SCHOOL, asymmetric=True)).json()
+        new = (await api.post("endpoint/_rotate", SCHOOL, asymmetric=True)).json()
         assert new["secret"] is None
         assert new["publicKey"].startswith("whpk_")
         await api.world.feed("school")

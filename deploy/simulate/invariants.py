@@ -42,6 +42,7 @@ class Judge:
         self._world = world
         self._past: dict[UUID, Past] = {}
         self._proofs: Proofs = set()
+        self._rested: Book | None = None
         self._effects: set[tuple[str, str, UUID]] = set()
 
     def reported(self, event: ReportReceived) -> None:
@@ -76,13 +77,19 @@ class Judge:
         self._effects.add(effect)
 
     def rest(self, book: Book) -> None:
-        """Between two steps: every case, as it is committed."""
+        """Between two steps: every case, as it is committed.
+
+        A step that committed nothing leaves the very same tables, of which all was just found true.
+        """
+        self._nothing_forgotten()
+        if book is self._rested:
+            return
+        self._rested = book
         for case_id, case in book.cases.items():
             require(case_id in self._past, "P1", "a case without a report")
             check_standing(book, case, self._past[case_id], self._proofs)
         for finding in book.findings.values():
             check_finding(book, finding)
-        self._nothing_forgotten()
 
     def _nothing_forgotten(self) -> None:
         """An event of the journal is published, or its pointer is still there."""

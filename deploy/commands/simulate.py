@@ -8,7 +8,7 @@ from deploy.simulate.defects import DEFECTS
 from deploy.simulate.run import Summary, one, simulate
 from deploy.simulate.scheduler import Result
 
-SEEDS = 1000
+SEEDS = 2000
 ALL = "all"
 _SHOWN_MAX = 5
 
@@ -99,9 +99,12 @@ def _proved(options: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     for name, defect in DEFECTS.items():
         progress = Progress(name)
-        summary = simulate(options.seed, options.seeds, name, _shown(progress), stop_early=True)
-        first = summary.failures[0] if summary.failures else None
-        found = first is not None and first.promise == defect.promise
+        summary = simulate(
+            options.seed, options.seeds, name, _shown(progress), until=defect.promise
+        )
+        as_expected = [item for item in summary.failures if item.promise == defect.promise]
+        first = next(iter(as_expected or summary.failures), None)
+        found = bool(as_expected)
         progress.end("found" if found else "NOT FOUND")
         row = {"defect": name, "found": found, "expected": defect.promise, "seeds": summary.seeds}
         rows.append(row | (_failure(first, name) if first is not None else {}))

@@ -12,7 +12,7 @@ from contracts.situation import Situation
 from deploy.client import Service, ServiceError, address, connect
 from deploy.issuer import Issuer, IssuerRefused
 
-POLL_SECONDS = 0.15
+POLL_SECONDS = 0.3
 PREPARE_SECONDS_MAX = 30.0
 # Test cases that are on their way to the desk at the same time.
 AT_ONCE_MAX = 8
@@ -101,22 +101,30 @@ class Chain:
 
     async def assign(self, case_id: str) -> Played:
         """Offer a prepared case to the partner."""
-        body = {"organisation": self.organisation}
+        body, at = {"organisation": self.organisation}, time.monotonic()
         view = await self._desk.post(f"/v1/cases/{case_id}/assignments", body)
         mine = [item for item in view["referrals"] if item["organisation"] == self.organisation]
         newest = max(mine, key=lambda item: item["attempt"])
-        return Played(case_id, newest["referralId"], view["reference"], time.monotonic())
+        return Played(case_id, newest["referralId"], view["reference"], at)
 
     async def referral(self, played: Played) -> dict[str, Any]:
         """The partner's referral as the desk sees it."""
         view = await self._desk.get(f"/v1/cases/{played.case_id}")
         return next(i for i in view["referrals"] if i["referralId"] == played.referral_id)
 
-    async def in_time(self, played: Played) -> bool:
-        """Whether the partner acknowledged and decided before the times of its offer."""
-        seen = await self.referral(played)
-        known = seen["receivedAt"] or seen["acceptedAt"] or seen["closedAt"]
-        decided = seen["acceptedAt"] or seen["closedAt"]
+    async def in_time(self, played: Played, seconds_max: float) -> bool:
+        """Whether the partner acknowledged and decided before the times of its offer.
+
+        An answer over Kafka is seen here before referral has handled it, so it is waited for.
+        """
+        limit = time.monotonic() + seconds_max
+        while True:
+            seen = await self.referral(played)
+            known = seen["receivedAt"] or seen["acceptedAt"] or seen["closedAt"]
+            decided = seen["acceptedAt"] or seen["closedAt"]
+            if decided or time.monotonic() > limit:
+                break
+            await asyncio.sleep(POLL_SECONDS)
         return bool(known and decided) and (
             _moment(known) <= _moment(seen["receivedBy"])
             and _moment(decided) <= _moment(seen["acceptedBy"])

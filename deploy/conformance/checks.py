@@ -38,8 +38,8 @@ def answers(name: str) -> Check:
             f"{first.answer} after {first.at - played.at:.1f} s,"
             f" {said.answer} after {said.at - played.at:.1f} s"
         )
-        await play.until(lambda: False, 0.3)
-        return passed(did) if await play.chain.in_time(played) else failed(f"{did}: too late")
+        in_time = await play.chain.in_time(played, play.timeout_seconds)
+        return passed(did) if in_time else failed(f"{did}: too late")
 
     return check
 

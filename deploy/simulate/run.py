@@ -28,9 +28,9 @@ class Summary:
 
 
 def simulate(
-    first: int, count: int, defect: str | None, show: Show, *, stop_early: bool = False
+    first: int, count: int, defect: str | None, show: Show, *, until: str | None = None
 ) -> Summary:
-    """Run seeds `first` to `first + count - 1`; with `stop_early` only until one fails.
+    """Run seeds `first` to `first + count - 1`; with `until` only until one breaks that promise.
 
     A failure's seed alone gives the same failure again.
     """
@@ -44,7 +44,7 @@ def simulate(
             if result.promise is not None:
                 failures.append(result)
         show(done, count)
-        if stop_early and failures:
+        if until is not None and any(item.promise == until for item in failures):
             break
     seconds = time.monotonic() - begun
     return Summary(done, steps, seconds, tuple(failures))

@@ -111,7 +111,8 @@ class Entry(NamedTuple):
     """One event in the log: metadata and a digest, no content.
 
     `entry` counts the events of a case from 1; without a case both are None. `digest` is the
-    SHA-256 of the event's data. Moments have microseconds.
+    SHA-256 of the event's data. Moments have microseconds. `facts` is what figures count besides,
+    as JSON with sorted keys, so that all of them can be recomputed from the log alone.
     """
 
     case_id: UUID | None
@@ -133,6 +134,7 @@ class Entry(NamedTuple):
     next_action: str | None
     next_due_at: datetime | None
     digest: bytes
+    facts: str | None = None
 
 
 class Logged(NamedTuple):

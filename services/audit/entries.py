@@ -5,9 +5,26 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import orjson
+
 from contracts.envelope import Envelope
 from contracts.event import Event
-from contracts.referral import NextStep
+from contracts.finding import (
+    FindingEscalated,
+    FindingIssued,
+    FindingReminded,
+    FindingReplied,
+    FindingSettled,
+)
+from contracts.operations import EventParked, EventRedriven, TallyPublished
+from contracts.referral import (
+    ConsultationAnswered,
+    DeliveryChanged,
+    NextStep,
+    ReferralOffered,
+    ReferralReminded,
+    ReferralStatusChanged,
+)
 from services.audit.domain import Entry
 
 # Where an event model keeps the moment at which it happened.
@@ -18,6 +35,23 @@ _MOMENTS = (
 # What an event says of a state, and of the reason for it, under the names that events have for it.
 _STATUS = ("status", "mode", "state", "because")
 _REASON = (*("reason", "business_status", "outcome", "rung", "term", "problem", "action"),)
+# What figures count and no other field of an entry tells: codes, numbers and ids, never content.
+_FINDING = ("finding_id", "regime")
+_FACTS: dict[type[Event], tuple[str, ...]] = {
+    ReferralOffered: ("signal",),
+    ReferralStatusChanged: ("handed_over_by",),
+    ReferralReminded: ("actor",),
+    ConsultationAnswered: ("advised",),
+    DeliveryChanged: ("channel",),
+    FindingIssued: _FINDING,
+    FindingReplied: (*_FINDING, "reply", "reply_days"),
+    FindingReminded: (*_FINDING, "actor"),
+    FindingEscalated: _FINDING,
+    FindingSettled: (*_FINDING, "settlement"),
+    EventParked: ("parked_id",),
+    EventRedriven: ("parked_id",),
+    TallyPublished: ("tallied_source", "through_sequence"),
+}
 
 
 def entry_of(event: Event, seen: Envelope, number: int | None) -> Entry:
@@ -45,7 +79,16 @@ def entry_of(event: Event, seen: Envelope, number: int | None) -> Entry:
         next_action=_text(step.action) if step else None,
         next_due_at=step.due_at if step else None,
         digest=hashlib.sha256(seen.data).digest(),
+        facts=_facts(known, _FACTS.get(type(event), ())),
     )
+
+
+def _facts(known: Mapping[str, Any], names: tuple[str, ...]) -> str | None:
+    """Those of these that the event has; what is absent or not so is left out."""
+    given = {name: known[name] for name in names}
+    # A number may be 0, which equals False and yet says something.
+    found = {n: value for n, value in given.items() if value is not None and value is not False}
+    return orjson.dumps(found, option=orjson.OPT_SORT_KEYS).decode() if found else None
 
 
 def _happened_at(known: Mapping[str, Any]) -> datetime | None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +18,7 @@ from joserfc.jwk import KeySet
 from pydantic import BaseModel, Field, ValidationError
 
 from contracts.situation import OrganisationId
+from services.chassis.allowance import Allowance
 from services.chassis.problem import Problem
 from services.chassis.settings import ServiceSettings
 
@@ -109,12 +111,18 @@ class JwksSource:
 
 
 class Authenticator:
-    """Checks tokens; remembers checked ones until they expire, because RSA costs more."""
+    """Checks tokens; remembers checked ones until they expire, because RSA costs more.
+
+    `allowance` is what each organisation may ask of this service.
+    """
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._issuer = settings.auth_issuer
         self._audience = settings.auth_audience
         self._source = JwksSource(settings.auth_jwks)
+        self.allowance = Allowance(
+            settings.partner_calls_per_minute, settings.partner_calls_at_once_max
+        )
         self._checked: dict[str, Principal] = {}
 
     async def principal(self, authorization: str | None) -> Principal:
@@ -176,7 +184,10 @@ def authorised(principal: Principal, *scopes: Scope) -> Principal:
 
 
 class Requires:
-    """FastAPI dependency: the caller, who must have one of the scopes."""
+    """FastAPI dependency: the caller, who must have one of the scopes.
+
+    What a partner asks is counted until its answer is ready; see `Allowance`.
+    """
 
     def __init__(self, *scopes: Scope) -> None:
         self._scopes = scopes
@@ -185,7 +196,13 @@ class Requires:
         self,
         request: Request,
         _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)] = None,
-    ) -> Principal:
+    ) -> AsyncIterator[Principal]:
         authenticator: Authenticator = request.app.state.authenticator
         principal = await authenticator.principal(request.headers.get("authorization"))
-        return authorised(principal, *self._scopes)
+        request.state.principal = principal
+        authorised(principal, *self._scopes)
+        if principal.organisation is None:
+            yield principal
+            return
+        with authenticator.allowance.call(principal.organisation):
+            yield principal

@@ -7,6 +7,7 @@ OpenAPI document at `/v1/openapi.json`; and next to the API `/livez`, `/readyz` 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import asyncpg
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
@@ -15,9 +16,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.chassis.auth import Principal
+from services.chassis.auth import Scope as Right
 from services.chassis.errors import TRANSIENT, is_defect
 from services.chassis.metrics import Metrics
-from services.chassis.problem import Problem, ProblemDocument, describe
+from services.chassis.problem import (
+    FieldProblem,
+    Problem,
+    ProblemDocument,
+    WhoMustAct,
+    describe,
+)
 from services.chassis.shell import API_VERSION, Shell
 from services.chassis.telemetry import Logger
 
@@ -33,11 +42,26 @@ _PROBLEM_RESPONSES = {
 }
 _TOKEN_RESPONSES = {"401": "No valid token", "403": "No right to this"}
 
+_OWN_SCOPES = frozenset({Right.DESK, Right.OPERATOR, Right.AUDITOR})
 _AWAY = Problem(
     503,
     "unavailable",
     "The database does not answer; nothing was stored. Try again with the same key.",
     retry_after_seconds=5,
+)
+
+# A character that JSON allows and PostgreSQL does not; no text of a person holds it.
+_NUL = Problem(
+    400,
+    "invalid-input",
+    "Correct the fields in `errors`.",
+    errors=[
+        FieldProblem(
+            field="body",
+            problem="A text holds the character U+0000.",
+            remedy="Leave this character out.",
+        )
+    ],
 )
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -111,7 +135,7 @@ def _hot_route(app: FastAPI, endpoint: Endpoint) -> ASGIApp:
 def _add_problem_handlers(app: FastAPI, log: Logger) -> None:
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, Problem)
-        return error.response(request.url.path)
+        return error.response(request.url.path, _caller(request, error.status))
 
     async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
@@ -120,7 +144,7 @@ def _add_problem_handlers(app: FastAPI, log: Logger) -> None:
             for item in error.errors()[:20]
         ]
         problem = Problem(400, "invalid-input", "Correct the fields in `errors`.", errors=errors)
-        return problem.response(request.url.path)
+        return problem.response(request.url.path, _caller(request, problem.status))
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -128,6 +152,9 @@ def _add_problem_handlers(app: FastAPI, log: Logger) -> None:
             error.status_code, f"http-{error.status_code}", str(error.detail), headers=error.headers
         )
         return problem.response(request.url.path)
+
+    async def on_nul(request: Request, _: Exception) -> Response:
+        return _NUL.response(request.url.path, _caller(request, _NUL.status))
 
     async def on_away(request: Request, error: Exception) -> Response:
         if is_defect(error):
@@ -138,8 +165,17 @@ def _add_problem_handlers(app: FastAPI, log: Logger) -> None:
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(asyncpg.CharacterNotInRepertoireError, on_nul)
     for transient in TRANSIENT:
         app.add_exception_handler(transient, on_away)
+
+
+def _caller(request: Request, status: int) -> WhoMustAct:
+    """Who made this call: our own people, a partner's system, or a reporter without a token."""
+    principal: Principal | None = getattr(request.state, "principal", None)
+    if principal is not None:
+        return "meldpunt" if principal.scopes & _OWN_SCOPES else "partner"
+    return "partner" if status == 401 else "reporter"
 
 
 def _where(parts: Sequence[Any]) -> str:

@@ -1,13 +1,15 @@
 """Errors that leave over HTTP: RFC 9457 problem details that say who must do what."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi.responses import Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 TYPE_PREFIX = "urn:meldpunt:problem:"
+WhoMustAct = Literal["partner", "meldpunt", "reporter"]
+"""Who can repair it; a partner is any organisation whose system calls, a channel too."""
 _TITLES = {
     400: "The request cannot be read",
     401: "Who are you?",
@@ -19,6 +21,7 @@ _TITLES = {
     413: "The request is too large",
     415: "Unsupported media type",
     422: "Not possible",
+    425: "Too early",
     429: "Too many requests",
     500: "A defect of meldpunt",
     503: "Not available now",
@@ -42,6 +45,7 @@ class ProblemDocument(BaseModel):
     detail: str
     instance: str | None = None
     errors: list[FieldProblem] | None = None
+    who_must_act: Annotated[WhoMustAct | None, Field(alias="whoMustAct")] = None
 
 
 class Problem(Exception):
@@ -68,13 +72,17 @@ class Problem(Exception):
         if retry_after_seconds is not None:
             self.headers["Retry-After"] = str(retry_after_seconds)
 
-    def body(self, instance: str | None = None) -> bytes:
-        """The problem document as JSON bytes."""
+    def body(self, instance: str | None = None, caller: WhoMustAct = "partner") -> bytes:
+        """The problem document as JSON bytes.
+
+        Who called must act on a bad call and meldpunt on a defect, unless `extra` knows better.
+        """
         document: dict[str, Any] = {
             "type": f"{TYPE_PREFIX}{self.code}",
             "title": _TITLES.get(self.status, "Problem"),
             "status": self.status,
             "detail": self.detail,
+            "whoMustAct": "meldpunt" if self.status >= 500 else caller,
         }
         if instance is not None:
             document["instance"] = instance
@@ -82,10 +90,10 @@ class Problem(Exception):
             document["errors"] = [item.model_dump() for item in self.errors]
         return orjson.dumps(document | self.extra)
 
-    def response(self, instance: str | None = None) -> Response:
+    def response(self, instance: str | None = None, caller: WhoMustAct = "partner") -> Response:
         """The whole answer."""
         return Response(
-            self.body(instance),
+            self.body(instance, caller),
             status_code=self.status,
             headers=self.headers,
             media_type="application/problem+json",

@@ -50,6 +50,9 @@ class ServiceSettings(BaseSettings):
     auth_jwks: str
     auth_issuer: str
     auth_audience: str = "meldpunt"
+    # Of one organisation, at one instance; more is told to wait.
+    partner_calls_per_minute: Annotated[int, Field(ge=1)] = 3000
+    partner_calls_at_once_max: Annotated[int, Field(ge=1)] = 32
 
     consume_batch_max: Annotated[int, Field(ge=1, le=5000)] = 500
     session_timeout_seconds: Annotated[float, Field(ge=6)] = 6.0

@@ -3,12 +3,13 @@
 Every function works in the caller's transaction; none commits.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from contracts.finding import FindingState
-from contracts.referral import CompletedAs, NextAction
+from contracts.referral import CompletedAs, NextAction, Status
 from contracts.situation import Kind
 from services.chassis.db import Connection
 from services.intake.domain import (
@@ -80,6 +81,24 @@ async def withdraw_report(connection: Connection, report_id: UUID, now: datetime
             report_id,
             now,
         )
+    )
+
+
+async def close_referrals(
+    connection: Connection, case_id: UUID, live: Collection[Status]
+) -> None:
+    """Give nobody content any more who has it now; waits for disclosures that are under way.
+
+    Referral cancels these referrals as well, once it hears of it: a broker that is away must not
+    keep content open meanwhile. What the desk offers afterwards has a right of its own.
+    """
+    await connection.execute(
+        "UPDATE referral r SET status = $3 FROM (SELECT referral_id FROM referral"
+        " WHERE case_id = $1 AND status = ANY($2) ORDER BY referral_id FOR UPDATE) AS l"
+        " WHERE r.referral_id = l.referral_id",
+        case_id,
+        [status.value for status in live],
+        Status.CANCELLED.value,
     )
 
 

@@ -20,6 +20,7 @@ from services.intake.domain import QuestionOpen, ReportFound
 from services.intake.problems import denied
 from services.intake.rules import (
     HOLDING,
+    LIVE,
     Denied,
     answer_denied,
     not_helped_repeats,
@@ -64,6 +65,7 @@ class Returner:
             found = await self._found(connection, code)
             _refuse(withdrawal_denied(found))
             if await return_store.withdraw_report(connection, found.report_id, now):
+                await return_store.close_referrals(connection, found.case_id, LIVE)
                 event = ReportWithdrawn(
                     report_id=found.report_id, case_id=found.case_id, withdrawn_at=now
                 )

@@ -1,17 +1,13 @@
-"""Routes of partners: their feed, their referrals, their answers, and permission to see content."""
+"""Routes of partners: their referrals, their answers, and permission to see content."""
 
-import asyncio
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
 
-from contracts.envelope import feed_source, to_structured
 from contracts.intake import ContentField
 from contracts.referral import ReferralAnswered, Status
-from services.chassis import journal
 from services.chassis.auth import Principal, Requires, Scope
 from services.chassis.ids import new_id
 from services.chassis.problem import FieldProblem, Problem
@@ -21,11 +17,11 @@ from services.referral.answering import Settled, Submission, settle
 from services.referral.capability import Signer
 from services.referral.domain import HOLDING, OPEN, Case, Referral, Verdict
 from services.referral.effects import Count, Publishing
+from services.referral.inbox import own
 from services.referral.models import (
     AnswerGiven,
     AnswerSettled,
     CapabilityView,
-    PartnerEvents,
     Referrals,
     ReferralView,
     referral_view,
@@ -33,9 +29,7 @@ from services.referral.models import (
 from services.referral.partners import Partners
 from services.referral.underway import Underway
 
-FEED_LIMIT_MAX = 500
-WAIT_SECONDS_MAX = 20
-_WAIT_ROUND_SECONDS = 0.25
+LIMIT_MAX = 500
 
 _PARTNER = Annotated[Principal, Depends(Requires(Scope.PARTNER))]
 _MISSING = {
@@ -93,41 +87,10 @@ _DETAILS = {
 def router(publishing: Publishing, partners: Partners, signer: Signer, count: Count) -> APIRouter:
     """Routes with the scope `referrals:partner`; a partner meets only what is its own."""
     routes = APIRouter()
-    _add_feed(routes)
     _add_referrals(routes)
     _add_answers(routes, publishing, partners, count)
     _add_capabilities(routes, publishing, signer)
     return routes
-
-
-def _add_feed(routes: APIRouter) -> None:
-    @routes.get("/partner-events", operation_id="listPartnerEvents", tags=["partners"])
-    async def events(
-        request: Request,
-        principal: _PARTNER,
-        after: Annotated[int, Query(ge=0, description="Last sequence that was handled")] = 0,
-        limit: Annotated[int, Query(ge=1, le=FEED_LIMIT_MAX)] = 100,
-        waitSeconds: Annotated[float, Query(ge=0, le=WAIT_SECONDS_MAX)] = 0,
-    ) -> PartnerEvents:
-        """Offers, withdrawals and refused answers of the caller's organisation, oldest first.
-
-        The sequence has no holes: ask again with `after` set to `lastSequence`. With `waitSeconds`
-        the answer waits for a first event.
-        """
-        runtime: Runtime = request.app.state.runtime
-        source = feed_source(_organisation(principal))
-        deadline = asyncio.get_running_loop().time() + waitSeconds
-        while True:
-            async with runtime.database.connection() as connection:
-                found = await journal.read_feed(connection, source, after, limit)
-            left = deadline - asyncio.get_running_loop().time()
-            if found or left <= 0 or runtime.stopping() or await request.is_disconnected():
-                break
-            await asyncio.sleep(min(_WAIT_ROUND_SECONDS, left))
-        return PartnerEvents(
-            events=[to_structured(item) | {"data": orjson.loads(item.data)} for item in found],
-            last_sequence=found[-1].sequence if found else after,
-        )
 
 
 def _add_referrals(routes: APIRouter) -> None:
@@ -137,14 +100,12 @@ def _add_referrals(routes: APIRouter) -> None:
         principal: _PARTNER,
         status: Status | None = None,
         after: UUID | None = None,
-        limit: Annotated[int, Query(ge=1, le=FEED_LIMIT_MAX)] = 100,
+        limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = 100,
     ) -> Referrals:
         """The caller's referrals, oldest first."""
         runtime: Runtime = request.app.state.runtime
         async with runtime.database.connection() as connection:
-            found = await store.list_referrals(
-                connection, _organisation(principal), status, after, limit
-            )
+            found = await store.list_referrals(connection, own(principal), status, after, limit)
         full = len(found) == limit
         return Referrals(
             referrals=[referral_view(case, referral) for case, referral in found],
@@ -180,7 +141,7 @@ def _add_answers(
         A repeat gives the state once more: `duplicate` proves that the first one arrived.
         """
         runtime: Runtime = request.app.state.runtime
-        organisation = _organisation(principal)
+        organisation = own(principal)
         await partners.ready()
         _, referral = await _own(runtime, principal, referralId)
         now = runtime.clock()
@@ -249,15 +210,9 @@ def _add_capabilities(routes: APIRouter, publishing: Publishing, signer: Signer)
         return JSONResponse(signer.key_set(), headers={"Cache-Control": "public, max-age=300"})
 
 
-def _organisation(principal: Principal) -> str:
-    # `authorised` has refused a partner's token without one.
-    assert principal.organisation is not None
-    return principal.organisation
-
-
 async def _own(runtime: Runtime, principal: Principal, referral_id: UUID) -> tuple[Case, Referral]:
     async with runtime.database.connection() as connection:
-        found = await store.find(connection, referral_id, _organisation(principal))
+        found = await store.find(connection, referral_id, own(principal))
     if found is None:
         raise Problem(404, "referral-unknown", "Your organisation has no referral with this id.")
     return found

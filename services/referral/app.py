@@ -17,7 +17,7 @@ from contracts.intake import (
 from contracts.referral import ReferralAnswered
 from contracts.routing import CaseAssigned, OnwardRefused, RegisterActivated
 from services.chassis.runtime import Runtime
-from services.referral import api, consulting, desk, desk_actions, partner_admin
+from services.referral import api, consulting, desk, desk_actions, inbox, partner_admin
 from services.referral.capability import Signer, load_key
 from services.referral.channels import app as channels_app
 from services.referral.channels.truth import Telling
@@ -30,6 +30,7 @@ from services.referral.handlers import Handlers
 from services.referral.partners import Partners, load_partners
 from services.referral.settings import ReferralSettings
 from services.referral.steady import SteadyClock
+from services.referral.unanswered import Unanswered
 
 ANSWERS_GROUP = "meldpunt-referral-partners"
 REPORTER_GROUP = "meldpunt-referral-reporter"
@@ -50,15 +51,17 @@ def build(settings: ReferralSettings) -> FastAPI:
     def count(event: str, verdict: Verdict) -> None:
         outcomes.labels(event, verdict.value).inc()
 
+    # What lapses by time alone believes no jumping clock, whoever watches it.
+    steady = SteadyClock(runtime.clock)
     findings = Findings(publishing)
     handlers = Handlers(publishing, partners, count, runtime.clock, findings.on_register)
     deadlines = Deadlines(
         runtime.database,
         publishing,
         count,
-        SteadyClock(runtime.clock),
+        steady,
         settings.deadline_grace_seconds,
-        [findings.fire],
+        [findings.fire, Unanswered(publishing).fire],
     )
     key = load_key(settings.signing_key_file, create=settings.environment != "production")
     signer = Signer(key, settings.capability_seconds)
@@ -70,7 +73,7 @@ def build(settings: ReferralSettings) -> FastAPI:
         ),
         database=runtime.database,
         telling=Telling(topics.REFERRAL, runtime.source),
-        clock=runtime.clock,
+        clock=steady,
         log=runtime.log,
     )
 
@@ -99,6 +102,7 @@ def build(settings: ReferralSettings) -> FastAPI:
         title="Meldpunt: referral",
         description="Offers to partners, their answers, and who holds each case.",
         routers=[
+            inbox.router(),
             api.router(publishing, partners, signer, count),
             consulting.router(publishing, signer),
             desk.router(),

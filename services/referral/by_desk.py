@@ -31,7 +31,7 @@ from services.referral.moves import (
     stepped,
     to_desk,
 )
-from services.referral.rules import Offering
+from services.referral.offering import Offering, asking_step, offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def assigned(
         return Outcome(Verdict.BUSY, case)
     # The lokets that routing named belong to the organisation of its decision.
     case = replace(case, other_lokets=())
-    offer = rules.offered(case, organisation, loket, offering, now)
+    offer = offered(case, organisation, loket, offering, now)
     return joined(_given_way(standing, now), offer)
 
 
@@ -130,7 +130,7 @@ def switched_off(standing: Standing, organisation: str, now: datetime) -> Outcom
         ended = moved(held, Status.CANCELLED, now) if held is not None else None
         assert ended is not None
         asked = replace(request, onward_of=None)
-        case = stepped(to_desk(case, held), rules.asking_step(asked), now)
+        case = stepped(to_desk(case, held), asking_step(asked), now)
         return Outcome(
             Verdict.APPLIED,
             replace(case, returned_by=(*case.returned_by, organisation)),

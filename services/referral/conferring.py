@@ -55,13 +55,13 @@ def request(case: Case, item: Consultation, now: datetime) -> ConsultationReques
     )
 
 
-def news(item: Consultation, now: datetime) -> CaseNews:
+def news(item: Consultation, now: datetime, what: News = News.CONSULTATION_ANSWERED) -> CaseNews:
     """For the feed of who asked."""
     return CaseNews(
         referral_id=item.referral_id,
         case_id=item.case_id,
         organisation=item.asked_by,
-        news=News.CONSULTATION_ANSWERED,
+        news=what,
         other=item.organisation,
         reference_id=item.consultation_id,
         at=now,

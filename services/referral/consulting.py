@@ -34,6 +34,8 @@ from services.referral.effects import Effects, Publishing
 from services.referral.models import CapabilityView
 
 OPEN_PER_CASE_MAX = 5
+# Everybody who is asked may read what the reporter wrote.
+PER_CASE_MAX = 25
 LIMIT_MAX = 500
 ANSWER_MINUTES = {Urgency.ACUUT: 60, Urgency.SPOED: 1440, Urgency.NORMAAL: 7 * 1440}
 
@@ -70,7 +72,7 @@ def _add_asking(routes: APIRouter, publishing: Publishing) -> None:
             case, referral = await _held(connection, principal, referral_id)
             before = await records.find_consultation(connection, body.consultation_id)
             if before is not None:
-                return _repeat(before, principal, body)
+                return _repeat(before, referral, body)
             await _check(connection, case, referral, body.organisation)
             item = Consultation(
                 consultation_id=body.consultation_id,
@@ -82,7 +84,9 @@ def _add_asking(routes: APIRouter, publishing: Publishing) -> None:
                 asked_at=now,
                 answer_by=now + timedelta(minutes=ANSWER_MINUTES[case.urgency]),
             )
-            await records.save_consultation(connection, item)
+            if not await records.save_consultation(connection, item):
+                # In another case at the same moment, or it is the id of a referral.
+                raise _id_reused()
             effects = await _effects(connection, publishing, case)
             effects.publish(conferring.asked(case, item, now), case.case_id)
             effects.tell(item.organisation, conferring.request(case, item, now), case.case_id, None)
@@ -176,9 +180,14 @@ def _add_capability(routes: APIRouter, publishing: Publishing, signer: Signer) -
         runtime: Runtime = request.app.state.runtime
         async with runtime.database.connection() as connection:
             found = await records.find_consultation(connection, consultation_id)
-        item = _known(found, principal, asked_only=True)
+            item = _known(found, principal, asked_only=True)
+            known = (await store.partners(connection)).get(item.organisation)
         if item.answered_at is not None:
             raise Problem(409, "answered", "This consultation is over, so it shows nothing more.")
+        if known is None or not known.active:
+            raise Problem(
+                409, "switched-off", "Your organisation is switched off here; call the desk."
+            )
         fields = [ContentField.NARRATIVE]
         signed = signer.sign(
             organisation=item.organisation,
@@ -223,27 +232,31 @@ async def _check(connection: Connection, case: Case, referral: Referral, organis
         raise Problem(
             409, "no-channel", "That organisation cannot be reached here; the desk can call it."
         )
-    if await records.open_consultations(connection, case.case_id) >= OPEN_PER_CASE_MAX:
+    still_open, all_of_them = await records.count_consultations(connection, case.case_id)
+    if still_open >= OPEN_PER_CASE_MAX or all_of_them >= PER_CASE_MAX:
         raise Problem(
             409,
             "too-many",
-            f"{OPEN_PER_CASE_MAX} consultations are open in this case; wait for one.",
+            f"At most {OPEN_PER_CASE_MAX} consultations are open in a case, and {PER_CASE_MAX} in"
+            " all. Wait for an answer, or ask the desk.",
         )
 
 
-def _repeat(
-    before: Consultation, principal: Principal, body: ConsultationGiven
-) -> ConsultationView:
-    same = (before.asked_by, before.organisation, before.question) == (
-        _organisation(principal),
+def _repeat(before: Consultation, referral: Referral, body: ConsultationGiven) -> ConsultationView:
+    same = (before.referral_id, before.organisation, before.question) == (
+        referral.referral_id,
         body.organisation,
         body.question,
     )
     if not same:
-        raise Problem(
-            409, "consultation-id-reused", "This consultationId was used before; send a new one."
-        )
+        raise _id_reused()
     return consultation_view(before)
+
+
+def _id_reused() -> Problem:
+    return Problem(
+        409, "consultation-id-reused", "This consultationId was used before; send a new one."
+    )
 
 
 def _known(item: Consultation | None, principal: Principal, *, asked_only: bool) -> Consultation:

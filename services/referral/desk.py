@@ -30,16 +30,23 @@ def _add_cases(routes: APIRouter) -> None:
         request: Request,
         _: _READER,
         holder: OrganisationId | None = None,
+        actor: Annotated[
+            OrganisationId | None, Query(description="Who acts next; `vangnet` is the desk")
+        ] = None,
         overdue: bool = False,
         after: UUID | None = None,
         limit: Annotated[int, Query(ge=1, le=_LIMIT_MAX)] = 100,
     ) -> Cases:
-        """Open cases, the one that is due first in front."""
+        """Open cases, the one that is due first in front.
+
+        What the desk must do is `actor=vangnet`: also calls to a holder that keeps silent, whose
+        case it does not hold. With `overdue` only what is late.
+        """
         runtime: Runtime = request.app.state.runtime
         now = runtime.clock()
         async with runtime.database.connection() as connection:
             found = await store.list_cases(
-                connection, holder, now if overdue else None, after, limit
+                connection, holder, actor, now if overdue else None, after, limit
             )
         full = len(found) == limit
         return Cases(

@@ -191,6 +191,14 @@ class PartnerGiven(Strict):
     fallback: Channel | None = None
 
 
+class FeedView(Model):
+    """How far a partner's feed goes, and what it acknowledged over the inbox, if it does that."""
+
+    last_sequence: int
+    acknowledged: int
+    acknowledged_at: datetime | None
+
+
 class PartnerView(Model):
     """A partner; one that is not active gets no cases."""
 
@@ -199,6 +207,7 @@ class PartnerView(Model):
     channel: Channel
     fallback: Channel | None
     active: bool
+    feed: FeedView
 
 
 class Partners(Model):

@@ -30,7 +30,7 @@ from services.referral.domain import (
     Verdict,
 )
 from services.referral.escalation import Reach
-from services.referral.rules import Offering
+from services.referral.offering import Offering
 from services.referral.store import AppliedAnswer
 
 Count = Callable[[str, Verdict], None]

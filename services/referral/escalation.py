@@ -19,7 +19,7 @@ from contracts.referral import (
     Rung,
     Status,
 )
-from services.referral import announce, holding, rules
+from services.referral import announce, holding
 from services.referral.domain import (
     RETURNS_MAX,
     Case,
@@ -31,8 +31,8 @@ from services.referral.domain import (
     Verdict,
 )
 from services.referral.moves import desk_step, handled_by, joined, moved, returned, stepped
+from services.referral.offering import Offering, asking_step, offered
 from services.referral.reminding import reminder_moments, reminders_passed, timer_after
-from services.referral.rules import Offering, asking_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _other_loket(case: Case, referral: Referral, reach: Reach, now: datetime) ->
     failed = moved(referral, Status.FAILED, now, business=BusinessStatus.TERM_EXPIRED)
     loket, *others = case.other_lokets
     case = replace(case, other_lokets=tuple(others))
-    again = rules.offered(
+    again = offered(
         case,
         referral.organisation,
         loket,

@@ -19,7 +19,7 @@ from contracts.topics import partner_of
 from services.chassis.db import Connection
 from services.chassis.ids import Clock
 from services.chassis.incoming import Received
-from services.referral import holding, legal_terms, records, reporter, rules, store
+from services.referral import holding, legal_terms, offering, records, reporter, store
 from services.referral.answering import Submission, settle
 from services.referral.domain import Outcome, Standing, Verdict
 from services.referral.effects import Count, Effects, Publishing
@@ -131,7 +131,7 @@ class Handlers:
 
     def _assigned(self, effects: Effects, event: CaseAssigned, now: datetime) -> Outcome:
         standing = effects.standing(event.case_id)
-        outcome = rules.assign(standing, event, effects.offering(event.organisation), now)
+        outcome = offering.assign(standing, event, effects.offering(event.organisation), now)
         if outcome.verdict is Verdict.APPLIED:
             effects.keep_terms(legal_terms.terms_of(event, now))
         return outcome

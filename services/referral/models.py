@@ -139,6 +139,21 @@ class PartnerEvents(Model):
     last_sequence: int
 
 
+class AcknowledgementGiven(Strict):
+    """All events up to and with this sequence are safely with you."""
+
+    sequence: Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class Acknowledged(Model):
+    """What you acknowledged of your feed, and how many events you have not yet."""
+
+    acknowledged: int
+    acknowledged_at: datetime | None
+    last_sequence: int
+    waiting: int
+
+
 def referral_view(case: Case, referral: Referral) -> ReferralView:
     """A referral for its organisation: without the text of a decline and other referrals."""
     shown = referral.status in OPEN | HOLDING

@@ -9,10 +9,11 @@ from contracts.situation import OrganisationId
 from services.chassis.auth import Principal, Requires, Scope
 from services.chassis.problem import FieldProblem, Problem
 from services.chassis.runtime import Runtime
-from services.referral import by_desk, records, store
-from services.referral.desk_models import PartnerGiven, Partners, PartnerView, SwitchedOff
+from services.referral import by_desk, inbox_store, records, store
+from services.referral.desk_models import FeedView, PartnerGiven, Partners, PartnerView, SwitchedOff
 from services.referral.domain import Channel, Verdict
 from services.referral.effects import Effects, Publishing
+from services.referral.inbox_store import InboxState
 
 # One transaction moves at most so many cases; ask again until `moved` is 0.
 SWITCH_BATCH_MAX = 200
@@ -35,10 +36,11 @@ def router(publishing: Publishing) -> APIRouter:
 def _add_partners(routes: APIRouter) -> None:
     @routes.get("/partners", operation_id="listPartners")
     async def listing(request: Request, _: _READER) -> Partners:
-        """Every partner with its channels, in the order of the ids."""
+        """Every partner with its channels and how far it is, in the order of the ids."""
         runtime: Runtime = request.app.state.runtime
         async with runtime.database.connection() as connection:
             found = await records.named_partners(connection)
+            feeds = await inbox_store.states(connection, [item[0] for item in found])
         return Partners(
             partners=[
                 PartnerView(
@@ -47,6 +49,7 @@ def _add_partners(routes: APIRouter) -> None:
                     channel=partner.channel,
                     fallback=partner.fallback,
                     active=partner.active,
+                    feed=_feed(feeds[organisation]),
                 )
                 for organisation, name, partner in found
             ]
@@ -73,7 +76,16 @@ def _add_partners(routes: APIRouter) -> None:
             await records.put_partner(
                 connection, organisation, body.name, body.channel, body.fallback
             )
-        return PartnerView(organisation=organisation, active=True, **body.model_dump())
+            feed = _feed(await inbox_store.state(connection, organisation))
+        return PartnerView(organisation=organisation, active=True, feed=feed, **body.model_dump())
+
+
+def _feed(state: InboxState) -> FeedView:
+    return FeedView(
+        last_sequence=state.last,
+        acknowledged=state.acknowledged,
+        acknowledged_at=state.acknowledged_at,
+    )
 
 
 def _add_switches(routes: APIRouter, publishing: Publishing) -> None:

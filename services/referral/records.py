@@ -130,10 +130,14 @@ async def hand_overs_of(connection: Connection, case_id: UUID) -> list[HandOver]
 
 
 async def save_consultation(connection: Connection, item: Consultation) -> bool:
-    """Keep a question; False when this id was used before."""
+    """Keep a question; False when this id was used before, also for a referral.
+
+    Intake keeps rights to read under either id, so one id must never mean both.
+    """
     status = await connection.execute(
         "INSERT INTO consultation (consultation_id, case_id, referral_id, asked_by, organisation,"
-        " question, asked_at, answer_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " question, asked_at, answer_by) SELECT $1, $2, $3, $4, $5, $6, $7, $8"
+        " WHERE NOT EXISTS (SELECT FROM referral WHERE referral_id = $1)"
         " ON CONFLICT DO NOTHING",
         item.consultation_id,
         item.case_id,
@@ -172,13 +176,15 @@ async def consultations_of(
     return [_consultation_of(row) for row in found]
 
 
-async def open_consultations(connection: Connection, case_id: UUID) -> int:
-    """How many consultations of a case have no answer yet."""
-    return int(
-        await connection.fetchval(
-            "SELECT count(*) FROM consultation WHERE case_id = $1 AND answered_at IS NULL", case_id
-        )
+async def count_consultations(connection: Connection, case_id: UUID) -> tuple[int, int]:
+    """How many consultations of a case have no answer yet, and how many there were in all."""
+    row = await connection.fetchrow(
+        "SELECT count(*) FILTER (WHERE answered_at IS NULL) AS open, count(*) AS all"
+        " FROM consultation WHERE case_id = $1",
+        case_id,
     )
+    assert row is not None
+    return row["open"], row["all"]
 
 
 async def drop_consultations(

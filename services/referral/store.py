@@ -157,13 +157,15 @@ async def list_referrals(
 async def list_cases(
     connection: Connection,
     holder: str | None,
+    actor: str | None,
     overdue_at: datetime | None,
     after: UUID | None,
     limit: int,
 ) -> list[Case]:
-    """Open cases, the one that is due first in front; `overdue_at` keeps those due before it."""
+    """Open cases, first due first: of one holder, of who acts next, of what is due before."""
     found = await connection.fetch(
         "SELECT * FROM case_holder WHERE open AND ($1::text IS NULL OR holder = $1)"
+        " AND ($5::text IS NULL OR next_actor = $5)"
         " AND ($2::timestamptz IS NULL OR next_due_at <= $2)"
         " AND ($3::uuid IS NULL OR (next_due_at, case_id) >"
         "      (SELECT next_due_at, case_id FROM case_holder WHERE case_id = $3))"
@@ -172,6 +174,7 @@ async def list_cases(
         overdue_at,
         after,
         limit,
+        actor,
     )
     return [case_of(row) for row in found]
 

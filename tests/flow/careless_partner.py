@@ -12,6 +12,8 @@ import uuid
 from contextlib import closing
 from pathlib import Path
 
+import httpx
+
 from contracts.referral import ReferralOffer
 from examples.partners.behaviour import Behaviour, Reply
 from examples.partners.inbox_partner import InboxPartner
@@ -30,9 +32,7 @@ class CarelessApi(MeldpuntApi):
                 path = f"/v1/referrals/{offer.referral_id}/answers"
                 if (await self._http.post(path, json=body)).status_code < 500:
                     return
-            except OSError:
-                pass
-            except Exception:
+            except httpx.TransportError:
                 await asyncio.sleep(0.05)
 
 

@@ -95,7 +95,9 @@ def refused(answer: httpx.Response) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["retry-after"]) >= 1
     assert answer.json()["type"].rpartition(":")[2] in {"not-confirmed", "unavailable"}
-    assert answer.json().keys() == {"type", "title", "status", "detail", "instance"}
+    members = {"type", "title", "status", "detail", "instance", "whoMustAct"}
+    assert answer.json().keys() == members
+    assert answer.json()["whoMustAct"] == "meldpunt"
     assert "same" in answer.json()["detail"]
 
 

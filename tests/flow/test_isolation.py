@@ -56,6 +56,7 @@ MATRIX: dict[str, dict[str, str]] = {
     },
     "referral": {
         "listPartnerEvents": "partner",
+        "acknowledgePartnerEvents": "partner",
         "listReferrals": "partner",
         "getReferral": "partner",
         "answerReferral": "partner",

@@ -11,10 +11,13 @@ from uuid import UUID
 import httpx
 import structlog
 
-from contracts.envelope import feed_source
+from contracts import topics
+from contracts.envelope import Envelope, feed_source, to_headers
+from contracts.event import Event
 from services.chassis.http import make_app
-from services.chassis.ids import utc_now
+from services.chassis.ids import new_id, utc_now
 from services.chassis.metrics import Metrics
+from services.chassis.parked import Record
 from services.referral.channels import app as channels_app
 from services.referral.channels import endpoints
 from services.referral.channels.endpoints import Endpoint
@@ -37,6 +40,21 @@ OPTIONS = ChannelOptions(
     sends_per_second_max=1000,
     mail_from="meldpunt@punt.example.nl",
 )
+
+
+def record(event: Event, source: str, sequence: int = 1, topic: str = topics.INTAKE) -> Record:
+    """An event as it is read from a topic; the processors of the chassis take it so."""
+    key = str(vars(event)["case_id"])
+    envelope = Envelope(
+        id=str(new_id()),
+        source=source,
+        type=event.event_type(),
+        time=utc_now(),
+        subject=key,
+        sequence=sequence,
+        data=event.encode(),
+    )
+    return Record(topic, 0, sequence, key, tuple(to_headers(envelope)), envelope.data)
 
 
 class Simulated:

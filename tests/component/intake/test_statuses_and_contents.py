@@ -405,3 +405,33 @@ async def test_who_is_consulted_reads_the_narrative_until_the_answer(
     await follow(service, [received(ConsultationAnswered(**common, advised=True), 782)])
     await follow(service, [received(ConsultationAsked(**common), 781)])
     assert problem(await service.content(case, everything, "gcbo")) == (403, "referral-closed")
+
+
+async def test_a_consultation_revives_no_referral_that_has_its_id(service: Service) -> None:
+    case, referral, _ = await held(service, 790)
+    capability = service.world.capability(case, referral)
+    assert (await service.content(case, capability)).status_code == 200
+    ended = changed(case, referral, Status.CANCELLED, handoff=2, next_step=None)
+    await follow(service, [received(ended, 791)])
+    other, _ = await reported(service)
+    forged = ConsultationAsked(
+        case_id=other, holder="lkc", handoff=1, at=at(11), consultation_id=referral,
+        organisation="lkc",
+    )  # fmt: skip
+    await follow(service, [received(forged, 792)])
+    assert problem(await service.content(case, capability)) == (403, "referral-closed")
+
+
+async def test_after_a_withdrawal_nobody_reads_any_more_whatever_the_broker_does(
+    service: Service,
+) -> None:
+    case, referral, code = await held(service, 795)
+    capability = service.world.capability(case, referral)
+    assert (await service.content(case, capability)).status_code == 200
+    assert (await service.act("report-withdrawals", code)).status_code == 200
+    assert problem(await service.content(case, capability)) == (403, "referral-closed")
+    # An acute case is judged by the desk, which may have to bring it to somebody nevertheless.
+    anew = uuid4()
+    await follow(service, [received(offered(case, anew, attempt=2), 796)])
+    capability = service.world.capability(case, anew, attempt=2)
+    assert (await service.content(case, capability)).status_code == 200

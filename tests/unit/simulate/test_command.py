@@ -17,7 +17,7 @@ def test_a_good_run_ends_with_its_figures(capsys):
 
 
 def test_a_failing_run_names_the_promise_and_a_replay_that_fails_alike(capsys):
-    assert main(["simulate", "--seeds", "100", "--defect", "no-next-step", "--json"]) == 1
+    assert main(["simulate", "--seeds", "25", "--defect", "no-next-step", "--json"]) == 1
     failure = last_line(capsys)["failures"][0]
     assert failure["promise"] == "P3"
     program, *arguments = failure["replay"].split()
@@ -29,7 +29,7 @@ def test_a_failing_run_names_the_promise_and_a_replay_that_fails_alike(capsys):
 
 
 def test_text_of_a_failing_run_shows_how_to_replay(capsys):
-    assert main(["simulate", "--seeds", "60", "--defect", "offsets-first"]) == 1
+    assert main(["simulate", "--seeds", "25", "--defect", "offsets-first"]) == 1
     printed = capsys.readouterr().out
     assert "broke P1" in printed
     assert "--trace --defect offsets-first" in printed

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from deploy.commands.simulate import SEEDS as DEFAULT_SEEDS
 from deploy.simulate.core import Core, Shell, Subject
 from deploy.simulate.defects import DEFECTS
 from deploy.simulate.run import one, simulate
@@ -27,10 +28,10 @@ def test_promises_hold_at_every_step_of_many_seeds():
 
 @pytest.mark.parametrize("name", DEFECTS)
 def test_every_seeded_defect_is_found_by_the_promise_that_it_breaks(name):
-    summary = simulate(1, 600, name, lambda done, count: None, stop_early=True)
-    assert summary.failures, f"{name} was not found in {summary.seeds} seeds"
-    first = summary.failures[0]
-    assert first.promise == DEFECTS[name].promise, first.text
+    promise = DEFECTS[name].promise
+    summary = simulate(1, DEFAULT_SEEDS, name, lambda done, count: None, until=promise)
+    found = [item.text for item in summary.failures if item.promise == promise]
+    assert found, f"{name} was not found in {summary.seeds} seeds"
 
 
 def test_defects_cover_all_promises_that_are_checked():
@@ -39,7 +40,8 @@ def test_defects_cover_all_promises_that_are_checked():
 
 def test_a_failing_seed_fails_again_at_the_same_step_with_the_same_trace():
     name = "second-return-again"
-    seed = simulate(1, 600, name, lambda done, count: None, stop_early=True).failures[0].seed
+    summary = simulate(1, DEFAULT_SEEDS, name, lambda done, count: None, until="P7")
+    seed = next(item.seed for item in summary.failures if item.promise == "P7")
     first, again = one(seed, name), one(seed, name)
     assert first == again
     assert first.promise == "P7"

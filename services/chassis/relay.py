@@ -26,11 +26,17 @@ _CHANNEL = "outbox"
 _STANDBY_SECONDS = 1.0
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 _STOP_SECONDS_MAX = 5.0
+_MISSING_TOPIC_SECONDS = 10.0
 
+_FIRST = "SELECT position, source_id, sequence FROM outbox ORDER BY position LIMIT $1"
+_FIRST_ELSEWHERE = """
+SELECT position, source_id, sequence FROM outbox JOIN event USING (source_id, sequence)
+WHERE topic <> ALL ($2::text[]) ORDER BY position LIMIT $1
+"""
 _TAKE = """
 SELECT o.position, s.urn, e.sequence, e.id, e.type, e.topic, e.key, e.time, e.dataschema, e.dataref,
        e.traceparent, e.data
-FROM (SELECT position, source_id, sequence FROM outbox ORDER BY position LIMIT $1) o
+FROM ({first}) o
 JOIN event e USING (source_id, sequence) JOIN source s ON s.id = o.source_id
 ORDER BY o.position
 """
@@ -62,6 +68,8 @@ class Relay:
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self._notify: asyncio.Task[None] | None = None
+        # Topics that the broker does not have, with the moment at which to look again.
+        self._missing: dict[str, float] = {}
         self.active = False
         self.problem: str | None = None
         self.progressed_at = 0.0
@@ -139,10 +147,11 @@ class Relay:
         self.problem = None
         while True:
             self._wake.clear()
-            rows = await connection.fetch(_TAKE, self._batch_max)
+            rows = await self._take(connection)
             self.progressed_at = asyncio.get_running_loop().time()
             if rows:
                 async with asyncio.timeout(self._publish_timeout_seconds):
+                    rows = await self._without_missing(producer, rows)
                     await _publish(producer, rows)
                 await connection.execute(
                     "DELETE FROM outbox WHERE position = ANY($1::bigint[])",
@@ -155,6 +164,32 @@ class Relay:
             else:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
+
+
+    async def _take(self, connection: Connection) -> Sequence[asyncpg.Record]:
+        now = asyncio.get_running_loop().time()
+        self._missing = {topic: until for topic, until in self._missing.items() if until > now}
+        if not self._missing:
+            return await connection.fetch(_TAKE.format(first=_FIRST), self._batch_max)
+        return await connection.fetch(
+            _TAKE.format(first=_FIRST_ELSEWHERE), self._batch_max, list(self._missing)
+        )
+
+    async def _without_missing(
+        self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]
+    ) -> Sequence[asyncpg.Record]:
+        """The rows whose topic the broker has; the others wait in the outbox, and delay nobody."""
+        wanted = {row["topic"] for row in rows}
+        known = producer.client.cluster
+        if all(known.partitions_for_topic(topic) for topic in wanted):
+            return rows
+        missing = wanted - (await producer.client.fetch_all_metadata()).topics()
+        again_at = asyncio.get_running_loop().time() + _MISSING_TOPIC_SECONDS
+        for topic in sorted(missing):
+            self._missing[topic] = again_at
+            self._metrics.publish_failures.inc()
+            self._log.error("topic_missing", topic=topic, remedy="create it; its events wait")
+        return [row for row in rows if row["topic"] not in missing]
 
 
 async def _publish(producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]) -> None:

@@ -187,11 +187,17 @@ ORDER BY referral_id
 ON CONFLICT (referral_id) DO UPDATE
 SET attempt = excluded.attempt, status = excluded.status, sequence = excluded.sequence
 WHERE referral.sequence < excluded.sequence
+      AND (referral.case_id, referral.organisation, referral.consulted)
+          = (excluded.case_id, excluded.organisation, excluded.consulted)
 """
 
 
 async def put_referrals(connection: Connection, rows: Sequence[ReferralRow]) -> None:
-    """Take over the state of referrals, one row per referral."""
+    """Take over the state of referrals, one row per referral.
+
+    An organisation chooses the id of a consultation: one that is already something else's id must
+    not revive what has ended.
+    """
     await connection.execute(
         _UPSERT_REFERRALS,
         [row.referral_id for row in rows],

@@ -84,9 +84,7 @@ async def withdraw_report(connection: Connection, report_id: UUID, now: datetime
     )
 
 
-async def close_referrals(
-    connection: Connection, case_id: UUID, live: Collection[Status]
-) -> None:
+async def close_referrals(connection: Connection, case_id: UUID, live: Collection[Status]) -> None:
     """Give nobody content any more who has it now; waits for disclosures that are under way.
 
     Referral cancels these referrals as well, once it hears of it: a broker that is away must not

@@ -26,6 +26,7 @@ from services.referral.moves import (
     closed,
     handled_by,
     joined,
+    left_out,
     moved,
     redecide,
     stepped,
@@ -133,14 +134,14 @@ def switched_off(standing: Standing, organisation: str, now: datetime) -> Outcom
         case = stepped(to_desk(case, held), asking_step(asked), now)
         return Outcome(
             Verdict.APPLIED,
-            replace(case, returned_by=(*case.returned_by, organisation)),
+            left_out(case, organisation),
             (ended, asked),
             (announce.status_changed(case, ended, now),),
             (announce.withdrawn_item(ended, now),),
         )
     ended_all = tuple(moved(item, Status.CANCELLED, now) for item in gone)
     case = to_desk(case, held) if held in gone else case
-    case = replace(case, returned_by=(*case.returned_by, organisation), other_lokets=())
+    case = replace(left_out(case, organisation), other_lokets=())
     rest = redecide(case, DeclineReason.NOT_COMPETENT.value, now)
     return replace(
         rest,

@@ -149,6 +149,11 @@ class Case:
             return WhoMustAct.MELDPUNT
         return WhoMustAct.PARTNER
 
+    def unassigned_since(self, now: datetime) -> bool:
+        """Whether the time to find a next party is over without one."""
+        step = self.next_step
+        return step is not None and step.action is NextAction.ASSIGN and step.due_at <= now
+
     def refuses(self, organisation: str, loket: str | None = None) -> bool:
         """Whether the case is about this organisation, or this loket of it."""
         return organisation in self.never or f"{organisation}/{loket}" in self.never

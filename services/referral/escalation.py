@@ -32,7 +32,7 @@ from services.referral.domain import (
 )
 from services.referral.moves import desk_step, handled_by, joined, moved, returned, stepped
 from services.referral.offering import Offering, asking_step, offered
-from services.referral.reminding import reminder_moments, reminders_passed, timer_after
+from services.referral.reminding import next_timer, reminder_moments, reminders_passed
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +125,10 @@ def tick(standing: Standing, now: datetime) -> Outcome:
     After a standstill one reminder stands for all that were missed.
     """
     case = standing.case
-    step, since = case.next_step, case.step_since
-    if step is None or since is None or case.timer_at is None or case.timer_at > now:
+    step = case.next_step
+    if step is None or case.timer_at is None or case.timer_at > now:
         return Outcome(Verdict.ILLEGAL, case)
-    if case.reminders < len(reminder_moments(step, since)):
+    if case.reminders < len(reminder_moments(case)):
         return _reminded(standing, now)
     if step.actor == REPORTER:
         return _unanswered(standing, now)
@@ -137,13 +137,11 @@ def tick(standing: Standing, now: datetime) -> Outcome:
 
 def _reminded(standing: Standing, now: datetime) -> Outcome:
     case = standing.case
-    step, since = case.next_step, case.step_since
+    step = case.next_step
     assert step is not None
-    assert since is not None
-    number = max(reminders_passed(step, since, now), case.reminders + 1)
-    case = replace(
-        case, reminders=number, timer_at=timer_after(step, since, number), changed_at=now
-    )
+    number = max(reminders_passed(case, now), case.reminders + 1)
+    case = replace(case, reminders=number, changed_at=now)
+    case = replace(case, timer_at=next_timer(case))
     about = _whose_turn(standing, step.actor)
     told: tuple[FeedItem, ...] = ()
     if step.actor != DESK and about is not None:

@@ -25,6 +25,7 @@ from services.referral.moves import (
     desk_step,
     handled_by,
     joined,
+    left_out,
     moved,
     redecide,
     returned,
@@ -62,7 +63,10 @@ def _in_progress(case: Case, referral: Referral, now: datetime) -> Outcome:
     """A sign of life: the time to handle begins anew."""
     again = referral.status is Status.IN_PROGRESS
     working = referral if again else moved(referral, Status.IN_PROGRESS, now)
-    working = replace(working, business_status=_passing_on(referral), until=None)
+    if referral.onward_to is not None and case.unassigned_since(now):
+        # Nobody has answered the question to pass the case on: working on it takes that back.
+        working = replace(working, onward_to=None)
+    working = replace(working, business_status=_passing_on(working), until=None)
     case = handled_by(case, referral.organisation, now)
     return _told(case, working, now)
 
@@ -141,7 +145,7 @@ def onward_refused(standing: Standing, problem: str, now: datetime) -> Outcome:
     if held is None or held.onward_to is None or standing.request is not None:
         return Outcome(Verdict.OUTDATED, standing.case)
     target = held.onward_to
-    kept = replace(held, business_status=None, onward_to=None)
+    kept = _kept(held)
     case = handled_by(standing.case, held.organisation, now)
     told = _told(case, kept, now)
     item = announce.news(kept, News.ONWARD_REFUSED, now, other=target, problem=problem)
@@ -152,12 +156,8 @@ def onward_ended(standing: Standing, request: Referral, now: datetime) -> Outcom
     """The party that a holder referred to did not take the case: it stays with the holder."""
     held = standing.holding
     assert held is not None
-    kept = replace(held, business_status=None, onward_to=None)
-    case = handled_by(
-        replace(standing.case, returned_by=(*standing.case.returned_by, request.organisation)),
-        held.organisation,
-        now,
-    )
+    kept = _kept(held)
+    case = handled_by(left_out(standing.case, request.organisation), held.organisation, now)
     why = request.reason.value if request.reason else request.status.value
     item = announce.news(kept, News.ONWARD_DECLINED, now, other=request.organisation, problem=why)
     withdrawn = (
@@ -170,6 +170,14 @@ def onward_ended(standing: Standing, request: Referral, now: datetime) -> Outcom
         (announce.status_changed(case, request, now), announce.status_changed(case, kept, now)),
         (*withdrawn, item),
     )
+
+
+def _kept(held: Referral) -> Referral:
+    """The holder's referral without the one onward, as it was before it."""
+    # A pause without a date is one for want of contact, and it still is.
+    undated = held.status is Status.ON_HOLD and held.until is None
+    status = BusinessStatus.NO_CONTACT if undated else None
+    return replace(held, business_status=status, onward_to=None)
 
 
 def taken_back(

@@ -30,7 +30,7 @@ from services.referral.domain import (
     Referral,
     Verdict,
 )
-from services.referral.reminding import first_timer
+from services.referral.reminding import next_timer
 
 # No law sets these; they are what a reporter may expect, in clock minutes.
 _FIND_PARTY_MINUTES = {Urgency.ACUUT: 15, Urgency.SPOED: 240, Urgency.NORMAAL: 1440}
@@ -49,15 +49,14 @@ _ASKING = {
 
 def stepped(case: Case, step: NextStep | None, now: datetime, **changes: Any) -> Case:
     """The case with another next step; its timer and reminders begin anew."""
-    return replace(
-        case,
-        next_step=step,
-        step_since=now,
-        reminders=0,
-        timer_at=first_timer(step, now),
-        changed_at=now,
-        **changes,
-    )
+    case = replace(case, next_step=step, step_since=now, reminders=0, changed_at=now, **changes)
+    return replace(case, timer_at=next_timer(case))
+
+
+def left_out(case: Case, organisation: str) -> Case:
+    """The case with one more organisation that does not get it again."""
+    every = dict.fromkeys((*case.returned_by, organisation))
+    return replace(case, returned_by=tuple(every))
 
 
 def handled_by(case: Case, organisation: str, now: datetime, **changes: Any) -> Case:
@@ -123,12 +122,8 @@ def redecide(
 
 def returned(case: Case, referral: Referral, why: str, now: datetime) -> Outcome:
     """First return: routing decides again. Second: the desk, because a circle helps nobody."""
-    case = replace(
-        case,
-        returns=case.returns + 1,
-        returned_by=(*case.returned_by, referral.organisation),
-        other_lokets=(),
-    )
+    case = left_out(case, referral.organisation)
+    case = replace(case, returns=case.returns + 1, other_lokets=())
     if case.returns >= RETURNS_MAX:
         expired = referral.business_status is BusinessStatus.TERM_EXPIRED
         rest = at_desk(case, DeskReason.TERM_EXPIRED if expired else DeskReason.SECOND_RETURN, now)

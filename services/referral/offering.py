@@ -47,7 +47,8 @@ def assign(
 ) -> Outcome:
     """Apply a decision of routing.
 
-    A decision that is not newer, or of a case that is closed or withdrawn, is OUTDATED; one that
+    A decision that is not newer, or of a case that is closed, withdrawn or with a finding, is
+    OUTDATED; one that
     meets an open request or a holder is BUSY, unless it is the holder that refers onward. Of a
     newer one the number is noted also when it has no effect, because routing has used it up. A
     signal gives way, because nobody answers it.
@@ -58,8 +59,8 @@ def assign(
     if event.number <= case.decision_number:
         return Outcome(Verdict.OUTDATED, case)
     noted = replace(case, decision_number=event.number)
-    if not case.open or case.desk_reason is DeskReason.WITHDRAWN:
-        # After a withdrawal people judge first; no decision from before it goes out.
+    if not case.open or case.desk_reason in {DeskReason.WITHDRAWN, DeskReason.FINDING}:
+        # People judge a withdrawal, and follow a finding; no decision from before goes out.
         return Outcome(Verdict.OUTDATED, noted)
     if event.onward:
         return _onward(standing, event, offering, now)

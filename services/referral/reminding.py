@@ -2,28 +2,53 @@
 
 An organisation is reminded at half of its time and shortly before the end; of a term under an
 hour once. The desk is reminded when its time is over and twice more. Moments are functions of
-the step alone, so a restart forgets none and repeats none.
+the case alone, so a restart forgets none and repeats none.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
+from contracts.calendar import ZONE, SchoolRegion, is_working_day, local_day, next_working_day
 from contracts.referral import DESK, REPORTER, NextAction, NextStep
+from contracts.situation import Urgency
+from services.referral.domain import Case
 
 DESK_REMINDERS_MAX = 3
 _SHORT = timedelta(hours=1)
 _PARTS = (0.5, 0.85)
 _REMINDED = {NextAction.ACKNOWLEDGE, NextAction.DECIDE, NextAction.HANDLE}
+_MORNING = time(9)
 
 
-def reminder_moments(step: NextStep, since: datetime) -> tuple[datetime, ...]:
-    """The moments at which the actor of a step is reminded, in their order."""
+def reminder_moments(case: Case) -> tuple[datetime, ...]:
+    """The moments at which the actor of the case's step is reminded, in their order.
+
+    Unless the case is acute, an organisation is reminded on its working days: what would come on
+    another day comes at nine in the morning of the next one, when that is before the due time.
+    """
+    step, since = case.next_step, case.step_since
+    if step is None or since is None:
+        return ()
     length = max(step.due_at - since, timedelta(seconds=1))
     if step.actor == DESK:
         return tuple(step.due_at + n * length for n in range(DESK_REMINDERS_MAX))
     if step.action not in _REMINDED:
         return ()
     parts = _PARTS[:1] if length < _SHORT else _PARTS
-    return tuple(since + part * length for part in parts)
+    moments = (since + part * length for part in parts)
+    if case.urgency is Urgency.ACUUT:
+        return tuple(moments)
+    region = case.limits.region
+    # One that is put off can come to lie behind the next.
+    return tuple(sorted(_on_working_day(moment, step.due_at, region) for moment in moments))
+
+
+def _on_working_day(moment: datetime, due_at: datetime, region: SchoolRegion | None) -> datetime:
+    day = local_day(moment)
+    if is_working_day(day, region):
+        return moment
+    opens_on = next_working_day(day, region)
+    morning = datetime.combine(opens_on, _MORNING, ZONE).astimezone(UTC)
+    return morning if morning < due_at else moment
 
 
 def ends_by_time(step: NextStep) -> bool:
@@ -34,21 +59,16 @@ def ends_by_time(step: NextStep) -> bool:
     return step.action is NextAction.HANDLE or step.actor == REPORTER
 
 
-def timer_after(step: NextStep | None, since: datetime, reminders: int) -> datetime | None:
-    """When time changes the case next, after so many reminders of this step."""
-    if step is None:
+def next_timer(case: Case) -> datetime | None:
+    """When time changes the case next, after the reminders that it has had of this step."""
+    if case.next_step is None:
         return None
-    moments = reminder_moments(step, since)
-    if reminders < len(moments):
-        return moments[reminders]
-    return step.due_at if ends_by_time(step) else None
+    moments = reminder_moments(case)
+    if case.reminders < len(moments):
+        return moments[case.reminders]
+    return case.next_step.due_at if ends_by_time(case.next_step) else None
 
 
-def first_timer(step: NextStep | None, now: datetime) -> datetime | None:
-    """When time changes the case first, for a step that begins now."""
-    return timer_after(step, now, 0)
-
-
-def reminders_passed(step: NextStep, since: datetime, now: datetime) -> int:
+def reminders_passed(case: Case, now: datetime) -> int:
     """How many moments have passed: after a standstill one reminder stands for all of them."""
-    return sum(moment <= now for moment in reminder_moments(step, since))
+    return sum(moment <= now for moment in reminder_moments(case))

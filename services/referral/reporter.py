@@ -114,6 +114,9 @@ def not_helped(standing: Standing, now: datetime) -> Outcome:
     Where the desk was to ask the reporter, this is the answer, and the desk finds a party.
     """
     case, held = standing.case, standing.holding
+    if case.next_step is not None and case.next_step.action is NextAction.CALL_HOLDER:
+        # Saying it once more must not give the desk more time.
+        return Outcome(Verdict.DUPLICATE, case)
     if held is not None:
         step = desk_step(case.urgency, NextAction.CALL_HOLDER, now)
         case = stepped(case, step, now)

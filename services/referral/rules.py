@@ -28,7 +28,7 @@ from services.referral.domain import (
     Standing,
     Verdict,
 )
-from services.referral.moves import at_desk, handled_by, moved, returned, stepped
+from services.referral.moves import at_desk, handled_by, left_out, moved, returned, stepped
 from services.referral.offering import Offering, asking_step, assign, offered
 
 __all__ = [
@@ -103,10 +103,9 @@ def accepted(standing: Standing, referral: Referral, now: datetime) -> Outcome:
         handoff=case.handoff + 1,
         desk_reason=None,
         other_lokets=(),
-        returned_by=(*case.returned_by, before.organisation)
-        if before is not None and passed_on
-        else case.returned_by,
     )
+    if before is not None and passed_on:
+        case = left_out(case, before.organisation)
     changed = announce.status_changed(case, taken, now)
     if before is None or not passed_on:
         return Outcome(Verdict.APPLIED, case, (taken,), (changed,))

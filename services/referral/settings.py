@@ -24,7 +24,8 @@ class ReferralSettings(ServiceSettings):
     partners_file: Path = Path(__file__).parent / "partners.yaml"
     capability_seconds: Annotated[int, Field(ge=10, le=3600)] = 300
     deadline_seconds: Annotated[float, Field(gt=0)] = 0.5
-    deadline_grace_seconds: Annotated[float, Field(ge=0)] = 5.0
+    # With `deadline_seconds` under the five seconds that a deadline may be late.
+    deadline_grace_seconds: Annotated[float, Field(ge=0)] = 4.0
     reporter_linger_seconds: Annotated[float, Field(ge=0, le=5)] = 0.2
     channels: ChannelOptions = ChannelOptions()
 

@@ -45,7 +45,7 @@ def judged(
         if _STATUS_OF[event.answer] in TRANSITIONS[referral.status]:
             return Verdict.APPLIED
     elif referral.status in HOLDING:
-        return _of_holder(standing, referral, event)
+        return _of_holder(standing, referral, event, now)
     return _too_late(standing.case, referral)
 
 
@@ -60,8 +60,13 @@ def _too_late(case: Case, referral: Referral) -> Verdict:
     return _ENDED_AS.get(referral.status, Verdict.ILLEGAL)
 
 
-def _of_holder(standing: Standing, referral: Referral, event: ReferralAnswered) -> Verdict:
-    """Whether the holder may say this: all but a referral onward in a circle or beside another."""
+def _of_holder(
+    standing: Standing, referral: Referral, event: ReferralAnswered, now: datetime
+) -> Verdict:
+    """Whether the holder may say this: all but a referral onward in a circle or beside another.
+
+    One that routing has left without an answer is not waited for: another may take its place.
+    """
     if event.answer is not Answer.REFERRED_ONWARD:
         return Verdict.APPLIED
     target = event.suggested_organisation or ""
@@ -70,8 +75,8 @@ def _of_holder(standing: Standing, referral: Referral, event: ReferralAnswered) 
         return Verdict.LOOP
     if case.refuses(target):
         return Verdict.NEVER
-    pending = standing.request is not None or referral.onward_to is not None
-    return Verdict.BUSY if pending else Verdict.APPLIED
+    asked = referral.onward_to is not None and not case.unassigned_since(now)
+    return Verdict.BUSY if asked or standing.request is not None else Verdict.APPLIED
 
 
 def _unfit(

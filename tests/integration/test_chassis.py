@@ -318,6 +318,37 @@ async def test_wiped_topics_are_rebuilt_from_postgresql(world: World) -> None:
     assert _by_id(after) == before
 
 
+async def test_a_topic_that_is_not_there_holds_up_no_other(world: World) -> None:
+    nowhere = f"{world.topic_out}.nowhere"
+    probe = world.probe(publish_timeout_seconds=5.0)
+    case = uuid4()
+
+    def out(number: int, topic: str) -> Outgoing:
+        return Outgoing(Echoed(number=number), case, topic, probe.runtime.source)
+
+    async def waiting(expected: int) -> None:
+        async def reached() -> bool:
+            [row] = await rows(world, "SELECT count(*) AS n FROM outbox")
+            return bool(row["n"] == expected)
+
+        await until(reached, 15)
+
+    async with probe.running(world.migrations):
+        async with probe.runtime.database.transaction() as connection:
+            both = [out(n, topic) for n in range(3) for topic in (nowhere, world.topic_out)]
+            await journal.append(connection, both, utc_now())
+        await waiting(3)
+        assert [
+            Echoed.parse(record.value).number for record in await read_all(world, world.topic_out, 3)
+        ] == [0, 1, 2]
+        # What waits is published as soon as the topic is there.
+        await provision_topics(
+            world.servers.kafka_bootstrap, [TopicSpec(nowhere, 1, 3_600_000, "test")]
+        )
+        await waiting(0)
+        assert len(await read_all(world, nowhere, 3)) == 3
+
+
 def _by_id(records: list[ConsumerRecord]) -> dict[str, bytes]:
     envelopes = [from_headers(r.headers, r.value) for r in records]
     return {e.id: e.data for e in envelopes}

@@ -6,12 +6,13 @@ Uses no code of the project. What it takes for true is written here, in the word
 import hashlib
 import json
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
 from typing import Any
 
-DESK = "vangnet"
+DESK, BOARD = "vangnet", "bevoegd_gezag"
 PROVE_RECEIPT = {"received", "accepted", "rejected", "in-progress", "on-hold", "completed"}
 Entry = dict[str, Any]
 
@@ -130,7 +131,7 @@ def _sources(entries: list[Entry]) -> tuple[list[dict[str, Any]], int]:
             tallied[source] = max(tallied[source], entry["facts"]["through_sequence"])
     found = []
     for source in sorted(seen):
-        highest = max(max(seen[source]), tallied[source])
+        highest = max(*seen[source], tallied[source])
         found.append(
             {
                 "source": source,
@@ -158,46 +159,54 @@ def figures(entries: list[Entry]) -> dict[str, dict[str, int]]:
 
 
 def _counted(entry: Entry) -> list[tuple[str, str]]:
-    who, holder = entry.get("organisation", ""), entry.get("holder", "")
-    status, reason, facts = entry.get("status"), entry.get("reason"), entry["facts"]
-    match entry["name"]:
-        case "case-assigned":
-            return [(who, "assigned")]
-        case "onward-refused":
-            return [(who, "onward-refused")]
-        case "referral-offered":
-            return [(who, "signalled" if facts.get("signal") else "offered")]
-        case "referral-status-changed":
-            return [(who, fact) for fact in _of_status(status, reason, facts)]
-        case "case-at-desk":
-            return [(DESK, f"at-desk-{reason}")]
-        case "case-closed":
-            return [(holder, f"closed-{status}")]
-        case "redecision-requested":
-            return [(holder, "onward-asked")] if reason == "referred-onward" else []
-        case "referral-reminded":
-            return [(facts["actor"], "reminded")]
-        case "referral-escalated":
-            return [(who, "escalated"), (who, f"escalated-{reason}")]
-        case "consultation-asked":
-            return [(holder, "consultation-asked"), (who, "consulted")]
-        case "consultation-answered":
-            return [(who, "advised" if facts.get("advised") else "not-advised")]
-        case "finding-replied":
-            return [("bevoegd_gezag", f"finding-{facts['reply']}")]
-        case "finding-reminded":
-            return [(facts["actor"], "finding-reminded")]
-        case "finding-settled":
-            return [("bevoegd_gezag", f"finding-settled-{facts['settlement']}")]
-        case "question-answered" | "report-withdrawn" | "identity-hidden" as name:
-            return [("reporter", name)]
-        case "term-warned" | "finding-escalated" | "question-asked" | "content-disclosed" as name:
-            return [(who, name)]
-        case _:
-            return []
+    name, who = entry["name"], entry.get("organisation", "")
+    if name == "referral-status-changed":
+        return [(who, fact) for fact in _of_status(entry)]
+    if name in _PLAIN:
+        return [(who, _PLAIN[name])]
+    if name in _OF_REPORTER:
+        return [("reporter", name)]
+    own = _COUNTED.get(name)
+    return own(who, entry.get("holder", ""), entry) if own else []
 
 
-def _of_status(status: str | None, reason: str | None, facts: Entry) -> list[str]:
+_OF_REPORTER = {"question-answered", "report-withdrawn", "identity-hidden"}
+_PLAIN = {"case-assigned": "assigned"} | {
+    name: name
+    for name in (
+        *("onward-refused", "term-warned", "finding-escalated", "question-asked"),
+        "content-disclosed",
+    )
+}
+_COUNTED: dict[str, Callable[[str, str, Entry], list[tuple[str, str]]]] = {
+    "referral-offered": lambda who, _, e: [
+        (who, "signalled" if e["facts"].get("signal") else "offered")
+    ],
+    "case-at-desk": lambda _, __, e: [(DESK, f"at-desk-{e['reason']}")],
+    "case-closed": lambda _, holder, e: [(holder, f"closed-{e['status']}")],
+    "redecision-requested": lambda _, holder, e: (
+        [(holder, "onward-asked")] if e["reason"] == "referred-onward" else []
+    ),
+    "referral-reminded": lambda _, __, e: [(e["facts"]["actor"], "reminded")],
+    "referral-escalated": lambda who, _, e: [
+        (who, "escalated"),
+        (who, f"escalated-{e['reason']}"),
+    ],
+    "consultation-asked": lambda who, holder, _: [
+        (holder, "consultation-asked"),
+        (who, "consulted"),
+    ],
+    "consultation-answered": lambda who, _, e: [
+        (who, "advised" if e["facts"].get("advised") else "not-advised")
+    ],
+    "finding-replied": lambda _, __, e: [(BOARD, f"finding-{e['facts']['reply']}")],
+    "finding-reminded": lambda _, __, e: [(e["facts"]["actor"], "finding-reminded")],
+    "finding-settled": lambda _, __, e: [(BOARD, f"finding-settled-{e['facts']['settlement']}")],
+}
+
+
+def _of_status(entry: Entry) -> list[str]:
+    status, reason, facts = entry["status"], entry.get("reason"), entry["facts"]
     found = []
     if (status, reason) == ("completed", "referred-onward"):
         found.append("referred-onward")

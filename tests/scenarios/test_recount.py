@@ -97,7 +97,7 @@ def _as_read(row) -> Record:
     return Record(topics.REFERRAL, 0, row["sequence"], envelope.subject, headers, row["data"])
 
 
-async def finding(told: Told, *, replies: bool) -> None:
+async def finding(told: Told, reply: str | None) -> None:
     world = told.world
     row = await told.offered("lkc", kind_at_primary="klacht")
     await told.say(row, "accepted")
@@ -105,9 +105,9 @@ async def finding(told: Told, *, replies: bool) -> None:
     path = f"/cases/{row['case_id']}/findings"
     given = await world.client.post(path, json=_finding(), headers=world.partner("lkc"))
     assert given.status_code == 201, given.text
-    if replies:
+    if reply is not None:
         path = f"/findings/{given.json()['finding']['findingId']}/replies"
-        body = {"replyId": str(uuid4()), "reply": "does-not-follow"}
+        body = {"replyId": str(uuid4()), "reply": reply, "reasons": "Omdat."}
         board = world.partner("bevoegd_gezag")
         answer = await world.client.post(path, json=body, headers=board)
         assert answer.status_code < 300, answer.text
@@ -166,12 +166,12 @@ async def play(told: Told) -> None:
     row = await told.offered("jeugdteam", loket="first", other_lokets=("second",))
     await told.say(await told.offered("job_mbo"), "accepted")
     await by_the_desk(told)
-    await finding(told, replies=True)
-    await finding(told, replies=False)
+    await finding(told, "does-not-follow")
+    await finding(told, None)
     # Silence: reminders, the other loket, and back to routing; then nobody does anything.
     await told.simulated.pass_time(timedelta(hours=3), timedelta(minutes=10))
     await told.next(row["case_id"], "leerplicht_rmc")
-    await told.simulated.pass_time(timedelta(hours=30), timedelta(hours=2))
+    await told.simulated.pass_time(timedelta(days=12), timedelta(hours=12))
     await told.offered("inspectie")
 
 

@@ -19,6 +19,7 @@ from services.referral.channels.checks import (
     channels,
     check_addresses,
     check_own,
+    check_topic,
     cursor,
     keys,
 )
@@ -86,7 +87,8 @@ def _add_endpoint(routes: APIRouter, parts: Parts) -> None:
         runtime: Runtime = request.app.state.runtime
         now = runtime.clock()
         async with runtime.database.transaction() as connection:
-            await _partner(connection, organisation)
+            partner = await _partner(connection, organisation)
+            check_topic(principal, channel, partner["channel"])
             before = await endpoints.find(connection, organisation)
             sealed, new = keys(parts.safe, organisation, body, before)
             given = Endpoint(organisation, body.url, body.email, sealed)

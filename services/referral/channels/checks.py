@@ -49,6 +49,22 @@ def check_addresses(body: EndpointGiven, policy: Policy) -> None:
         )
 
 
+def check_topic(principal: Principal, channel: str, present: str) -> None:
+    """Raise Problem 409 for a partner that takes `kafka` by itself.
+
+    Its topics and rights have to be made first: one event for a topic that is not there would hold
+    up what is published to everybody.
+    """
+    if channel == "kafka" != present and Scope.OPERATOR not in principal.scopes:
+        raise Problem(
+            409,
+            "no-topic",
+            "Kafka needs topics and a certificate of your own. Ask the operator of meldpunt to add"
+            " them, and choose another channel until then.",
+            extra={"whoMustAct": "meldpunt"},
+        )
+
+
 def field(field: str, problem: str, remedy: str) -> FieldProblem:
     """What is wrong with one field."""
     return FieldProblem(field=field, problem=problem, remedy=remedy)

@@ -74,11 +74,13 @@ class FindingEffects:
         standing = self.core.standing(finding.case_id)
         assert standing is not None
         case = standing.case
-        if finding.step is not None:
+        rests = case.open and case.desk_reason is DeskReason.FINDING
+        if finding.step is not None and rests:
             followed = by_desk.followed(standing, finding.step.of_case, self.now)
             # The finding reminds and escalates by itself; a second timer would say it twice.
             return replace(followed, case=replace(followed.case, timer_at=None))
-        if not case.open or case.desk_reason is not DeskReason.FINDING:
+        if not rests:
+            # The case has gone on since, and with it its timer.
             return CaseOutcome(CaseVerdict.OUTDATED, case)
         match finding.settlement:
             case Settlement.ENTERED_IN_ERROR:

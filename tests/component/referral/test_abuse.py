@@ -60,9 +60,7 @@ async def test_a_text_that_no_table_holds_is_bad_input(world, text):
     body = question()
     await ask(world, row, body)
     advice = f"/consultations/{body['consultationId']}/advice"
-    advised = await world.client.post(
-        advice, json={"advice": text}, headers=world.partner("lkc")
-    )
+    advised = await world.client.post(advice, json={"advice": text}, headers=world.partner("lkc"))
     said = await world.say("school", row, "returned", reason="other", reasonText=text)
     item = {"handOverId": str(uuid4()), "how": "phone", "handedAt": "2026-11-24T10:00:00Z"}
     handed = await world.client.post(

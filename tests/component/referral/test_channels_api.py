@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 import structlog
 
+from services.chassis.allowance import Allowance
 from services.chassis.auth import Principal, Scope
 from services.chassis.http import make_app
 from services.chassis.metrics import Metrics
@@ -33,6 +34,8 @@ DESK = {"authorization": "desk"}
 
 class Authenticator:
     """Takes the header for what it says; tokens are tested with the chassis."""
+
+    allowance = Allowance(6000, 32)
 
     async def principal(self, authorization: str | None) -> Principal:
         role, _, organisation = (authorization or "").partition(" ")
@@ -186,6 +189,16 @@ async def test_a_partner_touches_only_its_own(api):
         assert answer.status_code == 403
     assert (await api.put(organisation="nobody", email="a@b.nl")).status_code == 404
     assert (await api.get("endpoint")).status_code == 404
+
+
+async def test_a_partner_gets_topics_from_the_operator_only(api):
+    taken = await api.put(SCHOOL, email="a@b.nl", channel="kafka")
+    assert (taken.status_code, taken.json()["whoMustAct"]) == (409, "meldpunt")
+    assert await api.world.rows("SELECT FROM endpoint") == []
+    given = await api.put(email="a@b.nl", channel="kafka")
+    assert given.json()["channel"] == "kafka"
+    # It keeps what it has when it changes its address.
+    assert (await api.put(SCHOOL, email="c@b.nl", channel="kafka")).status_code == 200
 
 
 async def test_a_test_message_says_what_is_wrong_and_wakes_what_waits(api, monkeypatch):

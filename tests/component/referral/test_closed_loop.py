@@ -340,7 +340,8 @@ async def test_a_partner_is_added_and_changed_over_the_api(world):
     )
     assert wrong.json()["errors"][0]["field"] == "fallback"
     listed = (await world.client.get("/partners", headers=operator)).json()["partners"]
-    assert body | {"organisation": "loket_nieuw", "active": True} in listed
+    empty = {"lastSequence": 0, "acknowledged": 0, "acknowledgedAt": None}
+    assert body | {"organisation": "loket_nieuw", "active": True, "feed": empty} in listed
     event = assigned("loket_nieuw")
     await world.decide(event)
     row = await world.referral(event.case_id)

@@ -1,14 +1,10 @@
 """What happens seldom, and must not stop the rest: odd orders of events on a real PostgreSQL."""
 
-from datetime import UTC, timedelta
 from uuid import uuid4
 
-import pytest
-
-from contracts.referral import Answer
 from contracts.routing import CaseAssigned, OnwardRefused
 from services.chassis.ids import utc_now
-from tests.component.referral.test_closed_loop import at, held
+from tests.component.referral.test_closed_loop import held
 from tests.component.referral.test_finding_of_a_case import _activate, _finding
 
 

@@ -14,7 +14,14 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.designs import BenchError, Design, Place, Reference
-from benchmarks.measure import Drain, Round, Sizes, measure_drain, measure_round
+from benchmarks.measure import (
+    Drain,
+    Round,
+    Sizes,
+    measure_drain,
+    measure_round,
+    send_and_count,
+)
 from benchmarks.pipeline import SITUATION, Pipeline
 from benchmarks.report import DESIGNS, Outcome, Stored, markdown, record
 from benchmarks.stored import measure_stored
@@ -53,6 +60,7 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
     add("--rounds", type=_number, default=ROUNDS, help=f"interleaved rounds (default {ROUNDS})")
     add("--backlog", type=_whole, default=20_000, help="reports to drain, 0: none (default 20000)")
     add("--stored", type=_whole, default=0, help="also the cost with this many cases stored")
+    add("--two", action="store_true", help="also two instances of each service beside one")
     add("--quick", action="store_true", help="one small round of each, under a minute")
     add("--record", type=Path, metavar="FILE", help="put the result between the markers of FILE")
 
@@ -120,9 +128,10 @@ async def _measure(
     stored: Stored | None = None
     if options.stored:
         stored = await _stored(place, options.stored, sizes, _telling(show, "stored cases"))
+    two = await _two(place, sizes, _telling(show, "two instances")) if options.two else None
     command = shlex.join(["meldpunt", "bench", *_given()])
     taken = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return Outcome(command, taken, machine(), ceilings, rounds, drain, stored)
+    return Outcome(command, taken, machine(), ceilings, rounds, drain, stored, two)
 
 
 async def _round(
@@ -150,6 +159,19 @@ async def _stored(place: Place, many: int, sizes: Sizes, show: Callable[[str], N
         return await measure_stored(design, place, many, sizes.reports, show)
     finally:
         await asyncio.shield(design.stop())
+
+
+async def _two(place: Place, sizes: Sizes, show: Callable[[str], None]) -> float:
+    """Reports per second with two instances of each service; nothing may be lost or doubled."""
+    design = Pipeline(place, instances=2)
+    try:
+        await design.start()
+        await send_and_count(design, design.load(min(sizes.warm_up, sizes.reports)), show)
+        result, counted_at = await send_and_count(design, design.load(sizes.reports), show)
+        await _verify(design)
+    finally:
+        await asyncio.shield(design.stop())
+    return sizes.reports / (counted_at - result.began_at)
 
 
 async def _verify(design: Pipeline) -> None:

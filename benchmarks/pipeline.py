@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,9 @@ class Pipeline:
 
     name = "pipeline"
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, instances: int = 1) -> None:
         self._place = place
+        self._instances = instances
         self._prefix = f"bench_{tag()}"
         self._folder = place.folder / "pipeline"
         self._arrivals = place.folder / "pipeline.arrivals"
@@ -78,6 +80,10 @@ class Pipeline:
         self._programs = {program.name: program for program in service_programs(context)}
         for service in SERVICES:
             self._run(self._programs[service])
+        for number in range(2, self._instances + 1):
+            more = {service: ports.get(f"{service}-{number}") for service in SERVICES}
+            for program in service_programs(replace(context, ports=more)):
+                self._further(program, number)
         self._run(self._partner())
         port = self._programs["intake"].port
         assert port is not None
@@ -146,6 +152,14 @@ class Pipeline:
         environment = {**config.environment(), ORGANISATION_VARIABLE: ORGANISATION}
         command = (sys.executable, "-m", "benchmarks.partner", str(self._arrivals))
         return Program("partner", command, environment)
+
+    def _further(self, program: Program, number: int) -> None:
+        """One more instance of a service beside the first."""
+        prefix = f"MELDPUNT_{program.name.upper()}_"
+        environment = {**program.environment, f"{prefix}INSTANCE": str(number)}
+        name = f"{program.name}-{number}"
+        self._programs[name] = replace(program, name=name, environment=environment)
+        self._run(self._programs[name])
 
     def _run(self, program: Program) -> None:
         environment = {**os.environ, **program.environment}

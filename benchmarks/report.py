@@ -60,6 +60,8 @@ class Outcome:
     rounds: Mapping[str, Sequence[Round]]
     drain: Drain | None = None
     stored: Stored | None = None
+    two_instances: float | None = None
+    """Reports per second with two instances of each service."""
 
     def mid(self, design: str, figure: Callable[[Round], float]) -> float:
         """Median of a figure over the rounds of a design."""
@@ -73,6 +75,10 @@ class Outcome:
             found.append(
                 Ratio("drain of a backlog / steady rate", self.drain.rate / steady, 0.8, 1.2, True)
             )
+        if self.two_instances:
+            one = self.mid("pipeline", lambda r: r.throughput)
+            name = "throughput, two instances of each service / one"
+            found.append(Ratio(name, self.two_instances / one, 1.0, 1.0, True))
         if self.stored:
             name = f"cost with {self.stored.many:,} cases stored / {self.stored.few:,}"
             value = self.stored.many_us / self.stored.few_us

@@ -12,7 +12,7 @@ from typing import Any
 from contracts.topics import partner_topics
 from deploy.client import Service, ServiceError, address, connect
 from deploy.commands.base import CommandError
-from deploy.issuer import LIFETIME_MAX, Issuer
+from deploy.issuer import LIFETIME_MAX, Issuer, IssuerRefused
 from deploy.local.acls import Rights
 from deploy.local.control import read_state
 from deploy.local.credentials import Credentials, grant, issue_partner, revoke
@@ -106,19 +106,16 @@ def sandbox_url(record: Mapping[str, Any]) -> str:
 def write_settings(data_dir: Path, record: Mapping[str, Any]) -> None:
     """Write a fresh token, and the settings of the partner's system for real and for the sandbox.
 
-    A token of the development issuer lives a day; every command about the partner renews it.
+    A token of the development issuer lives a day; every command about the partner renews it. In
+    production there is none: the partner's own identity provider gives it.
     """
     organisation = record["organisation"]
     folder = partner_folder(data_dir, organisation)
-    token = Issuer.open(data_dir).issue(
-        "partner", organisation, f"partner-{organisation}", LIFETIME_MAX
-    )
-    write_private_text(folder / TOKEN_FILE, token + "\n")
-    values = {
-        "ORGANISATION": organisation,
-        "TOKEN_FILE": str(folder / TOKEN_FILE),
-        "FOLDER": str(folder),
-    }
+    token = _token(data_dir, organisation)
+    values = {"ORGANISATION": organisation, "FOLDER": str(folder)}
+    if token is not None:
+        write_private_text(folder / TOKEN_FILE, token + "\n")
+        values["TOKEN_FILE"] = str(folder / TOKEN_FILE)
     if record["kafka"]:
         state = read_state(data_dir)
         bootstrap = state.kafka_partner_bootstrap or state.kafka_bootstrap
@@ -133,6 +130,16 @@ def write_settings(data_dir: Path, record: Mapping[str, Any]) -> None:
     ):
         lines = [f"{PREFIX}{key}={value}" for key, value in {**values, "URL": url}.items()]
         write_private_text(folder / name, "\n".join(lines) + "\n")
+
+
+def _token(data_dir: Path, organisation: str) -> str | None:
+    """A token of the development issuer; None where an identity provider gives them."""
+    try:
+        return Issuer.open(data_dir).issue(
+            "partner", organisation, f"partner-{organisation}", LIFETIME_MAX
+        )
+    except IssuerRefused:
+        return None
 
 
 async def leave(data_dir: Path, organisation: str) -> int:

@@ -20,7 +20,7 @@ from deploy.conformance.chain import Chain
 from deploy.conformance.lines import InboxLine, KafkaLine, Line, WebhookLine
 from deploy.conformance.notebook import Fault, Notebook, Provoked
 from deploy.conformance.play import Play
-from deploy.conformance.report import Row, conforms, document, summary
+from deploy.conformance.report import Row, conforms, document, repairs, summary
 from deploy.conformance.run import run
 from deploy.conformance.sandbox import Sandbox
 from deploy.conformance.serving import serving
@@ -38,7 +38,6 @@ _COLUMNS = (
     Column("did", 44, heading="your system", grows=True),
     Column("result", 7),
     Column("who", 9, heading="who acts"),
-    Column("repair", 60, heading="how"),
 )
 
 
@@ -119,8 +118,8 @@ def _verify(options: argparse.Namespace) -> int:
     except ServiceError as error:
         raise CommandError(explain(error)) from None
     seconds = time.monotonic() - began
-    shown = [vars(row) for row in rows]
-    text = f"{render(_COLUMNS, shown)}\n\n{summary(rows, seconds)}"
+    parts = [render(_COLUMNS, [vars(row) for row in rows]), *repairs(rows), summary(rows, seconds)]
+    text = "\n\n".join(parts)
     emit(options, document(options.organisation, record["channel"], rows, seconds), text)
     return 0 if conforms(rows) else 1
 
@@ -223,13 +222,13 @@ async def _stand(data_dir: Path, record: Mapping[str, Any], options: argparse.Na
     async with _standing(data_dir, record) as (sandbox, chain):
         sandbox.always = [_provoked(name) for name in options.fault]
         say(f"The sandbox of {record['name']} answers at {sandbox_url(record)}; Ctrl-C ends it.")
-        limit = time.monotonic() + (options.seconds or float("inf"))
         try:
             for name in options.send:
                 situation = cases().situation_of(name)
                 assert situation is not None
                 played = await chain.assign(await chain.prepare(situation))
                 say(f"sent      {name}: referral {played.referral_id} ({played.reference})")
+            limit = time.monotonic() + (options.seconds or float("inf"))
             await _show(sandbox.notebook, limit)
         finally:
             await chain.clear()

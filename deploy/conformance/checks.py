@@ -44,6 +44,21 @@ def answers(name: str) -> Check:
     return check
 
 
+async def takes_signal(play: Play) -> Finding:
+    """A signal asks for its receipt and for nothing else."""
+    name = "signal"
+    case_id = await play.case(name)
+    play.sandbox.change(case_id, {"signal": True})
+    await play.chain.assign(case_id)
+    if not await play.until(lambda: bool(play.notebook.of(case_id))):
+        return _silent(play, case_id, name)
+    await asyncio.sleep(GRACE_SECONDS)
+    told = sorted({item.answer for item in play.notebook.of(case_id)})
+    if told != ["received"]:
+        return failed(f"said {', '.join(told)}")
+    return passed("said received and nothing more")
+
+
 async def declines(play: Play) -> Finding:
     """A decline has a coded reason; `other` goes over the API with a text."""
     name = "decline-expected"

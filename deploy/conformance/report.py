@@ -80,6 +80,16 @@ def document(
     }
 
 
+def repairs(rows: Sequence[Row]) -> list[str]:
+    """For each failure, whole: what was provoked, what the system did, who must do what."""
+    return [
+        f"{row.check}: {row.provoked}.\n  Your system: {row.did}.\n  {row.who} must act:"
+        f" {row.repair}"
+        for row in rows
+        if row.result is Result.FAIL
+    ]
+
+
 def summary(rows: Sequence[Row], seconds: float) -> str:
     """The last line, for people."""
     counts = ", ".join(f"{sum(row.result is r for row in rows)} {r.value}" for r in Result)

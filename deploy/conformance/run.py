@@ -16,6 +16,7 @@ from deploy.conformance.report import Finding, Row, failed, row_of, skipped
 # These have a case each and only look at that one, so they run at the same time.
 SIDE_BY_SIDE: dict[str, Check] = {
     "acute": answers("acute"),
+    "signal": checks.takes_signal,
     "decline-expected": checks.declines,
     "duplicate-delivery": checks.duplicates,
     "withdrawn-before-answer": too_late("withdrawn-before-answer", ANY_ANSWER),
@@ -50,6 +51,7 @@ Say = Callable[[str], None]
 # A system that backs off well may need half a minute to notice that the sandbox is there.
 SHOWS_UP_SECONDS = 45.0
 SAY_SECONDS = 10.0
+START = "the start"
 
 
 def chosen(only: Sequence[str]) -> list[TestCase]:
@@ -66,15 +68,32 @@ async def run(play: Play, only: Sequence[str], say: Say) -> list[Row]:
         for case in wanted
         if case not in fitting
     }
-    if play.channel == "inbox" and not await _shows_up(play, say):
-        play.silent_since = "the start"
+    problem = await _not_there(play, say)
+    if problem is not None:
+        play.silent_since = START
     async for case, finding in _findings(play, fitting):
+        if problem is not None and case.name == "ordinary":
+            finding = problem  # noqa: PLW2901 - why the system is not there says more.
         rows[case.name] = _row(case, finding)
         say(f"{finding.result}  {case.name}: {finding.did}")
     return [rows[case.name] for case in wanted]
 
 
-async def _shows_up(play: Play, say: Say) -> bool:
+async def _not_there(play: Play, say: Say) -> Finding | None:
+    """Why the system cannot be played against at all; None when it is there."""
+    match play.channel:
+        case "inbox":
+            if not await _asks(play, say):
+                return failed("never called the sandbox; is it started with sandbox.env?")
+        case "webhook":
+            result = await play.chain.test_endpoint()
+            if not result["delivered"]:
+                problem = result["problem"]
+                return failed(f"{problem['problem']}: {problem['remedy']}", problem["whoMustAct"])
+    return None
+
+
+async def _asks(play: Play, say: Say) -> bool:
     limit = time.monotonic() + max(SHOWS_UP_SECONDS, play.timeout_seconds)
     while not await play.until(lambda: bool(play.notebook.calls), SAY_SECONDS):
         if time.monotonic() > limit:
@@ -111,10 +130,9 @@ def _check(play: Play, name: str) -> Check:
 
 
 async def _guarded(play: Play, name: str, check: Check) -> Finding:
-    if play.silent_since == "the start" and name == "ordinary":
-        return failed("never called the sandbox; is it started with sandbox.env?")
     if play.silent_since is not None and name not in LOOKING_BACK:
-        return skipped(f"Your system has said nothing since `{play.silent_since}`")
+        since = START if play.silent_since == START else f"`{play.silent_since}`"
+        return skipped(f"Your system has said nothing since {since}")
     try:
         return await check(play)
     except (ChainStuck, ServiceError) as error:

@@ -48,7 +48,7 @@ class Sandbox:
         self._plans: dict[str, deque[Provoked]] = {}
         self._holds: dict[str, tuple[frozenset[str], asyncio.Event]] = {}
         self._cases: dict[str, str] = {}
-        self._widened: set[str] = set()
+        self._changes: dict[str, dict[str, Any]] = {}
         self._put_in: deque[tuple[dict[str, Any], asyncio.Event]] = deque()
         self._given: list[asyncio.Event] = []
         self._away = False
@@ -69,9 +69,9 @@ class Sandbox:
         self._holds[case_id] = (answers, released)
         return released
 
-    def widen(self, case_id: str) -> None:
-        """The offer of a case gets a field that no version knows."""
-        self._widened.add(case_id)
+    def change(self, case_id: str, fields: dict[str, Any]) -> None:
+        """The offer of a case has these fields, whatever referral says."""
+        self._changes[case_id] = fields
 
     async def put_in(self, item: dict[str, Any], seconds_max: float) -> bool:
         """Give this event with the next page of the feed; whether the partner asked for the page
@@ -183,8 +183,8 @@ class Sandbox:
         data = item.get("data", {})
         if "referral_id" in data:
             self._cases[data["referral_id"]] = data["case_id"]
-        if data.get("case_id") in self._widened and item["type"].endswith(".referral-offer.v1"):
-            data["weather"] = {"sunny": True}
+        if item["type"].endswith(".referral-offer.v1"):
+            data |= self._changes.get(data["case_id"], {})
         if "dataref" in item:
             item["dataref"] = item["dataref"].replace(self._urls["intake"], self._urls["own"])
 

@@ -35,7 +35,7 @@ async def survives_unknown_field(play: Play) -> Finding:
     case_id = await play.case(name)
     inbox = isinstance(play.line, InboxLine)
     if inbox:
-        play.sandbox.widen(case_id)
+        play.sandbox.change(case_id, {"weather": {"sunny": True}})
     played = await play.chain.assign(case_id)
     if await play.decided(played) is None:
         return _dead(play, name)

@@ -13,7 +13,7 @@ system=$!
 trap 'kill $system' EXIT
 
 # 3. Try it by hand: a case, and a busy meldpunt at the first try of every answer.
-meldpunt partner sandbox ggd --send ordinary --fault busy --seconds 8
+meldpunt partner sandbox ggd --send ordinary --fault busy --seconds 5
 
 # 4. The conformance run; repeat it until nothing is FAIL.
 meldpunt partner verify ggd --only ordinary --only busy-503 --only duplicate-delivery

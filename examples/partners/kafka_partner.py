@@ -31,6 +31,7 @@ from contracts.topics import partner_in, partner_name, partner_out
 from examples.partners.behaviour import Behaviour, Reply, add_behaviour_arguments, behaviour_of
 from examples.partners.connection import add_connection_arguments, connection_of
 from examples.partners.journal import FeedEvent, PartnerLog
+from examples.partners.meldpunt_api import MeldpuntApi, make_client
 from examples.partners.running import until_signal
 from examples.partners.settings import Settings, add_settings_argument, settings_of
 
@@ -53,6 +54,7 @@ class KafkaPartner:
     """One organisation over Kafka; `run` goes on until it is cancelled.
 
     `connection` holds the arguments of the Kafka clients, as `Connection.arguments` gives them.
+    Without `api` it decides on the situation alone and reads no content.
     """
 
     def __init__(
@@ -61,11 +63,13 @@ class KafkaPartner:
         connection: Mapping[str, Any],
         behaviour: Behaviour,
         log: PartnerLog,
+        api: MeldpuntApi | None = None,
     ) -> None:
         self._organisation = organisation
         self._connection = connection
         self._behaviour = behaviour
         self._log = log
+        self._api = api
         self._catalogue = Catalogue(*FEED_EVENTS)
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
 
@@ -139,8 +143,14 @@ class KafkaPartner:
         plans = [(offer, self._behaviour.replies(offer)) for offer in open_offers.values()]
         # First tell of all that they arrived; then take the time that a decision takes.
         await self._answer([(o, r) for o, replies in plans for r in replies[:1]], producer)
+        await self._read_content([offer for offer, replies in plans if len(replies) > 1])
         await asyncio.sleep(self._behaviour.delay_ms / 1000)
         await self._answer([(o, r) for o, replies in plans for r in replies[1:]], producer)
+
+    async def _read_content(self, offers: Sequence[ReferralOffer]) -> None:
+        """What persons said is on no topic; it is fetched over HTTP, by who may."""
+        if self._api is not None:
+            await asyncio.gather(*(self._api.read_content(offer) for offer in offers))
 
     async def _answer(
         self, answers: Sequence[tuple[ReferralOffer, Reply]], producer: AIOKafkaProducer
@@ -196,7 +206,13 @@ async def _main(options: argparse.Namespace, settings: Settings) -> None:
     with PartnerLog(options.folder or settings.folder, organisation) as log:
         connection = connection_of(options).arguments()
         behaviour = behaviour_of(options)
-        await until_signal(KafkaPartner(organisation, connection, behaviour, log).run())
+        async with contextlib.AsyncExitStack() as resources:
+            api = None
+            if settings.has_api:
+                http = make_client(settings.url, settings.token_file)
+                api = MeldpuntApi(await resources.enter_async_context(http), log)
+            partner = KafkaPartner(organisation, connection, behaviour, log, api)
+            await until_signal(partner.run())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -39,7 +39,7 @@ class MeldpuntApi:
             for reply in replies[:1]:
                 await self._answer(offer, reply)
             if len(replies) > 1:
-                await self._read_content(offer)
+                await self.read_content(offer)
                 await asyncio.sleep(think_seconds)
             for reply in replies[1:]:
                 await self._answer(offer, reply)
@@ -65,7 +65,7 @@ class MeldpuntApi:
         # 409 tells the true state: this referral is no longer ours to answer.
         self._log.write(offer, answer=reply.answer.value, status=answer.status_code)
 
-    async def _read_content(self, offer: ReferralOffer) -> None:
+    async def read_content(self, offer: ReferralOffer) -> None:
         """Fetch what the reporter said. Your case system would take it; no log ever does."""
         granted = await self._call(
             "POST", f"/v1/referrals/{offer.referral_id}/content-capabilities"

@@ -29,6 +29,11 @@ class Settings:
         return self._need("URL")
 
     @property
+    def has_api(self) -> bool:
+        """Whether there is an address and a token for calls over HTTP."""
+        return all(self.values.get(PREFIX + name) for name in ("URL", "TOKEN_FILE"))
+
+    @property
     def token_file(self) -> Path:
         """The file with your token; it is renewed there, so read it again after a 401."""
         return Path(self._need("TOKEN_FILE"))

@@ -67,6 +67,10 @@ def _offered(event: ReferralOffered) -> list[Counted]:
 
 def _status(event: ReferralStatusChanged) -> list[Counted]:
     organisation = event.organisation
+    asks_onward = event.business_status is BusinessStatus.REFERRED_ONWARD
+    if asks_onward and event.status is not Status.COMPLETED:
+        # Its status is what it was; that it was asked is counted as `onward-asked`.
+        return []
     counted = [(organisation, _end(event))]
     if event.outcome is not None:
         counted.append((organisation, f"completed-{event.outcome.value}"))

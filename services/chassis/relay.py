@@ -165,7 +165,6 @@ class Relay:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), self._poll_seconds)
 
-
     async def _take(self, connection: Connection) -> Sequence[asyncpg.Record]:
         now = asyncio.get_running_loop().time()
         self._missing = {topic: until for topic, until in self._missing.items() if until > now}

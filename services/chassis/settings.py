@@ -83,3 +83,19 @@ class ServiceSettings(BaseSettings):
                 " identity provider, or ENVIRONMENT=development for a local stack"
             )
         return self
+
+    @model_validator(mode="after")
+    def _protected_in_production(self) -> Self:
+        if self.environment != "production":
+            return self
+        if "SSL" not in self.kafka_security_protocol:
+            raise ValueError(
+                "kafka_security_protocol must be SASL_SSL or SSL in production: without it anybody"
+                " on the network reads and writes events"
+            )
+        if self.auth_jwks.startswith("http://"):
+            raise ValueError(
+                "auth_jwks must be a file or begin with https:// in production: whoever can change"
+                " the answer makes tokens of its own"
+            )
+        return self

@@ -16,6 +16,7 @@ from contracts.intake import (
 )
 from contracts.referral import ReferralAnswered
 from contracts.routing import CaseAssigned, OnwardRefused, RegisterActivated
+from services.chassis.ids import utc_now
 from services.chassis.runtime import Runtime
 from services.referral import api, consulting, desk, desk_actions, inbox, partner_admin
 from services.referral.capability import Signer, load_key
@@ -38,7 +39,9 @@ REPORTER_GROUP = "meldpunt-referral-reporter"
 
 def build(settings: ReferralSettings) -> FastAPI:
     """The service; nothing connects before the application starts."""
-    runtime = Runtime("referral", topics.REFERRAL, settings)
+    # One clock sets every term and ends it. It believes no jump: an offer made while the wall clock
+    # is ten minutes behind would lapse as soon as that is put right.
+    runtime = Runtime("referral", topics.REFERRAL, settings, SteadyClock(utc_now))
     publishing = Publishing(topics.REFERRAL, runtime.source, settings.intake_url.rstrip("/"))
     partners = Partners(runtime.database, load_partners(settings.partners_file))
     outcomes = Counter(
@@ -51,15 +54,13 @@ def build(settings: ReferralSettings) -> FastAPI:
     def count(event: str, verdict: Verdict) -> None:
         outcomes.labels(event, verdict.value).inc()
 
-    # What lapses by time alone believes no jumping clock, whoever watches it.
-    steady = SteadyClock(runtime.clock)
     findings = Findings(publishing)
     handlers = Handlers(publishing, partners, count, runtime.clock, findings.on_register)
     deadlines = Deadlines(
         runtime.database,
         publishing,
         count,
-        steady,
+        runtime.clock,
         settings.deadline_grace_seconds,
         [findings.fire, Unanswered(publishing).fire],
     )
@@ -73,7 +74,7 @@ def build(settings: ReferralSettings) -> FastAPI:
         ),
         database=runtime.database,
         telling=Telling(topics.REFERRAL, runtime.source),
-        clock=steady,
+        clock=runtime.clock,
         log=runtime.log,
     )
 

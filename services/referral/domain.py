@@ -149,10 +149,10 @@ class Case:
             return WhoMustAct.MELDPUNT
         return WhoMustAct.PARTNER
 
-    def unassigned_since(self, now: datetime) -> bool:
-        """Whether the time to find a next party is over without one."""
+    def seeks(self, now: datetime) -> bool:
+        """Whether a next party is being sought, and there is time left for it."""
         step = self.next_step
-        return step is not None and step.action is NextAction.ASSIGN and step.due_at <= now
+        return step is not None and step.action is NextAction.ASSIGN and now < step.due_at
 
     def refuses(self, organisation: str, loket: str | None = None) -> bool:
         """Whether the case is about this organisation, or this loket of it."""

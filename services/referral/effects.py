@@ -14,7 +14,7 @@ from services.chassis import journal
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
 from services.chassis.journal import Outgoing
-from services.referral import conferring, records, store
+from services.referral import case_states, conferring, records, store
 from services.referral.channels import escalation as other_ways
 from services.referral.channels.domain import Push
 from services.referral.domain import (
@@ -104,16 +104,23 @@ class Effects:
                 del places[item.case_id]
 
     def add(self, outcome: Outcome, traceparent: str | None) -> None:
-        """Take an outcome over; of one that was not applied only what the case notes of it."""
+        """Take an outcome over; of one that was not applied only what the case notes of it.
+
+        Raises IllegalTransition when the case would get into a state that it cannot get into.
+        """
         case_id = outcome.case.case_id
         if outcome.verdict is not Verdict.APPLIED and outcome.case == self.cases.get(case_id):
             return
+        before = self.standing(case_id)
         self.cases[case_id] = outcome.case
         self._touched_cases.add(case_id)
         for item in outcome.referrals:
             self.referrals[item.referral_id] = item
             self._touched_referrals[item.referral_id] = None
             self._place(item)
+        after = self.standing(case_id)
+        assert after is not None
+        case_states.kept(before, after)
         publishing = self._publishing
         self._outgoing += [
             Outgoing(event, case_id, publishing.topic, publishing.source, traceparent)
@@ -183,7 +190,8 @@ class Effects:
         if self._answers:
             await store.save_answers(connection, self._answers, now)
         await self._end_consultations(connection, now)
-        for organisation, _, channel in self._pushed:
+        # In one order, because opening the same tasks in another one can deadlock.
+        for organisation, channel in sorted({(name, channel) for name, _, channel in self._pushed}):
             await other_ways.ask_for_fallback(connection, organisation, channel, now)
         await journal.append(connection, self._outgoing, now)
         # Its partner reads another channel, so no worker would bring it over this one by itself.

@@ -61,9 +61,10 @@ class Handlers:
         await self._partners.ready()
         now = self._clock()
         registers = [item.event for item in received if isinstance(item.event, RegisterActivated)]
-        if registers and self._on_register is not None:
-            await self._on_register(connection, registers, now)
         effects = await self._effects(connection, received)
+        if registers and self._on_register is not None:
+            # Findings come after cases, here as everywhere.
+            await self._on_register(connection, registers, now)
         for item in received:
             outcome: Outcome | None
             match item.event:

@@ -43,7 +43,7 @@ def said(standing: Standing, referral: Referral, event: ReferralAnswered, now: d
     """Apply an answer of the holder that was judged fit."""
     match event.answer:
         case Answer.IN_PROGRESS:
-            return _in_progress(standing.case, referral, now)
+            return _in_progress(standing, referral, now)
         case Answer.ON_HOLD:
             return _on_hold(standing.case, referral, event, now)
         case Answer.NO_CONTACT:
@@ -59,15 +59,20 @@ def said(standing: Standing, referral: Referral, event: ReferralAnswered, now: d
             return taken_back(standing, (error,), DeskReason.ENTERED_IN_ERROR, now)
 
 
-def _in_progress(case: Case, referral: Referral, now: datetime) -> Outcome:
-    """A sign of life: the time to handle begins anew."""
+def _in_progress(standing: Standing, referral: Referral, now: datetime) -> Outcome:
+    """A sign of life: the time to handle begins anew.
+
+    Of a referral onward that routing left without an answer it is the end: the holder goes on.
+    """
+    case = standing.case
     again = referral.status is Status.IN_PROGRESS
     working = referral if again else moved(referral, Status.IN_PROGRESS, now)
-    if referral.onward_to is not None and case.unassigned_since(now):
-        # Nobody has answered the question to pass the case on: working on it takes that back.
+    sought = referral.onward_to is not None and case.seeks(now)
+    if standing.request is None and not sought:
         working = replace(working, onward_to=None)
     working = replace(working, business_status=_passing_on(working), until=None)
-    case = handled_by(case, referral.organisation, now)
+    # While a next party is sought, the desk still has to see that one is found.
+    case = replace(case, changed_at=now) if sought else handled_by(case, working.organisation, now)
     return _told(case, working, now)
 
 

@@ -48,10 +48,9 @@ def assign(
     """Apply a decision of routing.
 
     A decision that is not newer, or of a case that is closed, withdrawn or with a finding, is
-    OUTDATED; one that
-    meets an open request or a holder is BUSY, unless it is the holder that refers onward. Of a
-    newer one the number is noted also when it has no effect, because routing has used it up. A
-    signal gives way, because nobody answers it.
+    OUTDATED; one that meets an open request or a holder is BUSY, unless it is the holder that
+    refers onward. Of a newer one the number is noted also when it has no effect, because routing
+    has used it up. A signal gives way, because nobody answers it.
     """
     if standing is None:
         return _decided(_opened(event, now), event, offering, now)

@@ -1,8 +1,9 @@
 """A clock that does not believe a sudden jump: deadlines must not lapse by a mistake of time.
 
 A wall clock that jumps, or stands still, beside the monotonic one is distrusted for a minute; in
-that time the last believed moment goes on at the monotonic pace. What stays so for a minute is the
-new time: then the machine slept, or its clock was wrong before.
+that time the last believed moment goes on at the monotonic pace. A difference that stays the same
+for a minute is the new time: then the machine slept, or its clock was wrong before. One that grows
+is a clock that stands still or runs wild, and that is never believed.
 """
 
 import time
@@ -23,22 +24,21 @@ class SteadyClock:
         self._monotonic = monotonic
         self._last = clock()
         self._anchor = (self._last, monotonic())
-        self._odd_since: float | None = None
+        # How far the wall clock is off, and since when it has been so.
+        self._odd: tuple[float, float] | None = None
 
     def __call__(self) -> datetime:
         """The present moment, never earlier than the one before it."""
         wall, at = self._clock(), self._monotonic()
         moment, since = self._anchor
         expected = moment + timedelta(seconds=at - since)
-        if abs((wall - expected).total_seconds()) <= TOLERANCE_SECONDS:
-            self._odd_since = None
-            believed = wall
-        elif self._odd_since is not None and at - self._odd_since >= DISTRUST_SECONDS:
-            self._odd_since = None
-            self._anchor = (wall, at)
-            believed = wall
-        else:
-            self._odd_since = at if self._odd_since is None else self._odd_since
-            believed = expected
+        off = (wall - expected).total_seconds()
+        believed = expected
+        if abs(off) <= TOLERANCE_SECONDS:
+            self._odd, believed = None, wall
+        elif self._odd is None or abs(off - self._odd[0]) > TOLERANCE_SECONDS:
+            self._odd = (off, at)
+        elif at - self._odd[1] >= DISTRUST_SECONDS:
+            self._odd, self._anchor, believed = None, (wall, at), wall
         self._last = max(believed, self._last)
         return self._last

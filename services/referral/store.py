@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from contracts.referral import ReferralAnswered, Status
@@ -234,7 +234,7 @@ def said(event: ReferralAnswered) -> str:
     more = (event.suggested_organisation, event.until, event.outcome, event.decision)
     if not any(more):
         return said_before(event.answer.value, event.reason)
-    until = event.until.isoformat() if event.until else None
+    until = event.until.astimezone(UTC).isoformat() if event.until else None
     parts = (event.suggested_organisation, until, event.outcome, event.decision)
     return said_before(event.answer.value, event.reason) + "|" + "|".join(p or "" for p in parts)
 

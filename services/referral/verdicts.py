@@ -65,7 +65,7 @@ def _of_holder(
 ) -> Verdict:
     """Whether the holder may say this: all but a referral onward in a circle or beside another.
 
-    One that routing has left without an answer is not waited for: another may take its place.
+    One that routing has left without an answer is not waited for longer: another takes its place.
     """
     if event.answer is not Answer.REFERRED_ONWARD:
         return Verdict.APPLIED
@@ -75,7 +75,7 @@ def _of_holder(
         return Verdict.LOOP
     if case.refuses(target):
         return Verdict.NEVER
-    asked = referral.onward_to is not None and not case.unassigned_since(now)
+    asked = referral.onward_to is not None and case.seeks(now)
     return Verdict.BUSY if asked or standing.request is not None else Verdict.APPLIED
 
 

@@ -339,7 +339,8 @@ async def test_a_topic_that_is_not_there_holds_up_no_other(world: World) -> None
             await journal.append(connection, both, utc_now())
         await waiting(3)
         assert [
-            Echoed.parse(record.value).number for record in await read_all(world, world.topic_out, 3)
+            Echoed.parse(record.value).number
+            for record in await read_all(world, world.topic_out, 3)
         ] == [0, 1, 2]
         # What waits is published as soon as the topic is there.
         await provision_topics(

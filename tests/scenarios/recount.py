@@ -208,8 +208,9 @@ _COUNTED: dict[str, Callable[[str, str, Entry], list[tuple[str, str]]]] = {
 def _of_status(entry: Entry) -> list[str]:
     status, reason, facts = entry["status"], entry.get("reason"), entry["facts"]
     found = []
-    if (status, reason) == ("completed", "referred-onward"):
-        found.append("referred-onward")
+    if reason == "referred-onward":
+        # Before the other party accepts it is only asked, which another event tells.
+        found += ["referred-onward"] if status == "completed" else []
     elif status == "completed" and reason:
         found += ["completed", f"completed-{reason}"]
     elif status == "failed" and reason and reason != "term-expired":

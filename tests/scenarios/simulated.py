@@ -119,8 +119,8 @@ class Simulated:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    async def post(self, path: str, headers: dict[str, str], **body) -> dict:
-        answer = await self.client.post(path, headers=headers, json=body)
+    async def post(self, path: str, headers: dict[str, str], method: str = "POST", **body) -> dict:
+        answer = await self.client.request(method, path, headers=headers, json=body)
         assert answer.status_code < 300, answer.text
         return answer.json() if answer.content else {}
 

@@ -109,8 +109,11 @@ async def test_09_resend_while_the_first_is_still_processing(world):
         )
         first = asyncio.create_task(world.say("school", row, "accepted", answerId=answer_id))
         await asyncio.sleep(0.3)
-        meanwhile = await world.say("school", row, "accepted", answerId=answer_id)
-        await transaction.rollback()
+        try:
+            async with asyncio.timeout(5):
+                meanwhile = await world.say("school", row, "accepted", answerId=answer_id)
+        finally:
+            await transaction.rollback()
     assert meanwhile.status_code == 425
     assert "nothing is lost" in meanwhile.json()["detail"]
     assert (await first).status_code == 200

@@ -115,6 +115,21 @@ async def test_16_silently_empty_recipient(simulated):
             case = await world.case(row["case_id"])
             assert case["holder"] == "vangnet"
             assert case["next_actor"] == "vangnet"
+        # An address, however late, brings everything and closes the task.
+        operator = world.headers("operations:write")
+        for name, email in (("vakbond", None), ("job_mbo", "a@b.nl")):
+            body = {"url": somewhere.url, "channel": "webhook", "fallback": "desk"}
+            await simulated.post(
+                f"/partners/{name}/endpoint", operator, method="PUT", **body, email=email
+            )
+        somewhere.requests.clear()
+        await simulated.round()
+        for item in await simulated.feed("job_mbo"):
+            assert item["id"] in {request.headers["webhook-id"] for request in somewhere.requests}
+        assert {"laks", "vakbond", "balans", "job_mbo"} & set(await tasks(simulated)) == {
+            "laks",
+            "balans",
+        }
 
 
 async def test_16_an_organisation_without_a_row_is_handed_the_case_by_the_desk(simulated):

@@ -119,3 +119,37 @@ async def test_unknown_codes_and_missing_proofs_are_refused(world):
                 await connection.execute(
                     f"UPDATE referral SET {change} WHERE referral_id = $1", row["referral_id"]
                 )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "open = true, next_actor = 'school', next_action = 'handle', next_due_at = now()",
+        "first_received_at = now()",
+        "handoff = handoff - 1",
+        "attempts = attempts - 1",
+        "holder = 'vangnet'",
+        "decision_number = 0",
+    ],
+)
+async def test_a_case_takes_nothing_back_and_reopens_at_the_desk_only(world, change):
+    row = await world.offered()
+    await world.hear("school", world.answered(row, Answer.ACCEPTED))
+    await world.say("school", row, "completed", outcome="helped")
+    with pytest.raises(asyncpg.CheckViolationError):
+        async with world.database.transaction() as connection:
+            await connection.execute(
+                f"UPDATE case_holder SET {change} WHERE case_id = $1",
+                row["case_id"],
+            )
+
+
+async def test_a_closed_case_has_no_live_referral(world):
+    row = await world.offered()
+    with pytest.raises(asyncpg.CheckViolationError, match="the case is closed"):
+        async with world.database.transaction() as connection:
+            await connection.execute(
+                "UPDATE case_holder SET open = false, next_actor = NULL, next_action = NULL,"
+                " next_due_at = NULL, timer_at = NULL WHERE case_id = $1",
+                row["case_id"],
+            )

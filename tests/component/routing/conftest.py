@@ -109,6 +109,8 @@ class World:
             "auth_jwks": str(folder / "jwks.json"),
             "auth_issuer": ISSUER,
         }
+        if more.get("environment") == "production":
+            values["kafka_security_protocol"] = "SASL_SSL"
         settings = RoutingSettings(**(values | more))
         checks = {"check": check or sound}
         self.app: FastAPI = routing_app.build(settings, **checks)

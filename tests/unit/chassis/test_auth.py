@@ -151,8 +151,25 @@ async def test_a_partner_without_an_organisation_is_refused(jwks: Path) -> None:
 def test_production_refuses_the_development_issuer(jwks: Path) -> None:
     with pytest.raises(ValidationError, match="development issuer"):
         settings(jwks, environment="production", auth_issuer=DEVELOPMENT_ISSUER)
-    settings(jwks, environment="production")
+    settings(jwks, environment="production", kafka_security_protocol="SASL_SSL")
     settings(jwks, environment="development", auth_issuer=DEVELOPMENT_ISSUER)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"kafka_security_protocol": "PLAINTEXT"}, "kafka_security_protocol"),
+        ({"kafka_security_protocol": "SASL_PLAINTEXT"}, "kafka_security_protocol"),
+        ({"auth_jwks": "http://idp.example/jwks"}, "auth_jwks"),
+    ],
+)
+def test_production_speaks_to_nobody_unprotected(
+    jwks: Path, changes: dict[str, str], named: str
+) -> None:
+    production = {"environment": "production", "kafka_security_protocol": "SSL"}
+    with pytest.raises(ValidationError, match=f"{named} must be"):
+        settings(jwks, **(production | changes))
+    settings(jwks, **(production | {"auth_jwks": "https://idp.example/jwks"}))
 
 
 def test_settings_never_print_a_password(jwks: Path) -> None:

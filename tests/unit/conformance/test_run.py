@@ -17,6 +17,7 @@ from deploy.conformance.report import (
     document,
     failed,
     passed,
+    repairs,
     row_of,
     skipped,
     summary,
@@ -82,6 +83,9 @@ def test_a_run_conforms_when_something_passed_and_nothing_failed() -> None:
         False,
     )
     assert "does not conform yet" in summary([bad], 2)
+    [text] = repairs([good, bad, none])
+    assert "Your system: did not" in text
+    assert "partner must act: repair it" in text
 
 
 @pytest.mark.parametrize(

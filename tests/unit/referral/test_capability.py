@@ -64,6 +64,7 @@ def test_production_needs_a_key_that_somebody_put_there(tmp_path):
         "http_port": 0,
         "database_url": SecretStr("postgresql://unused"),
         "kafka_bootstrap": "unused:1",
+        "kafka_security_protocol": "SASL_SSL",
         "auth_jwks": "unused",
         "auth_issuer": "https://idp.example",
         "intake_url": "http://intake.test",

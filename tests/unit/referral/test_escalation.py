@@ -27,11 +27,11 @@ from contracts.routing import HandlingLimits, Mode
 from services.referral import by_desk, reporter, rules
 from services.referral.domain import OPEN, Channel, Standing, Verdict
 from services.referral.escalation import expire, tick
+from services.referral.moves import stepped
 from services.referral.reminding import (
     DESK_REMINDERS_MAX,
-    first_timer,
+    next_timer,
     reminder_moments,
-    timer_after,
 )
 from tests.unit.referral.builders import (
     NOW,
@@ -210,20 +210,23 @@ def test_a_desk_choice_that_keeps_silent_is_not_asked_at_lokets_of_another():
 )
 def test_the_moments_of_a_step(actor, action, minutes, moments):
     step = NextStep(actor=actor, action=action, due_at=after(minutes))
+    case = stepped(first().case, step, NOW)
 
-    assert reminder_moments(step, NOW) == tuple(after(m) for m in moments)
+    assert reminder_moments(case) == tuple(after(m) for m in moments)
     ends = action is NextAction.HANDLE or actor == REPORTER
     last = step.due_at if ends else None
-    assert timer_after(step, NOW, len(moments)) == last
-    assert first_timer(step, NOW) == (after(moments[0]) if moments else last)
-    assert timer_after(step, NOW, 99) == last
+    assert case.timer_at == (after(moments[0]) if moments else last)
+    assert next_timer(replace(case, reminders=len(moments))) == last
+    assert next_timer(replace(case, reminders=99)) == last
 
 
 def test_a_step_that_is_over_when_it_begins_is_not_reminded_for_ever():
     step = NextStep(actor=DESK, action=NextAction.FIND_PARTY, due_at=NOW - timedelta(days=1))
 
-    assert len(reminder_moments(step, NOW)) == DESK_REMINDERS_MAX
-    assert timer_after(step, NOW, DESK_REMINDERS_MAX) is None
+    case = stepped(first().case, step, NOW)
+
+    assert len(reminder_moments(case)) == DESK_REMINDERS_MAX
+    assert next_timer(replace(case, reminders=DESK_REMINDERS_MAX)) is None
 
 
 def _ticks(standing, until):

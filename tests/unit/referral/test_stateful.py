@@ -19,7 +19,7 @@ from contracts.referral import (
 )
 from contracts.routing import Mode
 from contracts.situation import Kind, Urgency
-from services.referral import by_desk, escalation, holding, reporter, rules
+from services.referral import by_desk, case_states, escalation, holding, reporter, rules
 from services.referral.by_desk import HandedOver
 from services.referral.domain import (
     HOLDING,
@@ -86,6 +86,7 @@ class OneCase(RuleBasedStateMachine):
         for item in outcome.referrals:
             self._moved(item, by_the_desk)
         self.standing = stands(outcome, before)
+        case_states.kept(before, self.standing)
         self._handed(before, outcome)
         assert may_close or before is None or self.case.open or not before.case.open
         known = {item.organisation for item in self.referrals.values()}

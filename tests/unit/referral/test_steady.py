@@ -50,6 +50,14 @@ def test_a_clock_that_stands_still_holds_nothing_up() -> None:
         assert behind <= timedelta(seconds=TOLERANCE_SECONDS)
 
 
+def test_a_clock_that_stands_still_for_an_hour_holds_nothing_up_either() -> None:
+    times = Times()
+    for second in range(1, 3600):
+        behind = START + timedelta(seconds=second) - times.pass_by(1, 0)
+        assert behind <= timedelta(seconds=TOLERANCE_SECONDS)
+    assert times.pass_by(1, 3600) == START + timedelta(seconds=3600)
+
+
 def test_a_jump_back_never_gives_an_earlier_moment() -> None:
     times = Times()
     seen = [times.pass_by(1)]

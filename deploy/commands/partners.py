@@ -16,6 +16,7 @@ from deploy.commands.base import CommandError
 from deploy.issuer import LIFETIME_MAX, Issuer
 from deploy.local.credentials import Authority
 from deploy.local.environment import StackContext, service_programs
+from deploy.local.partners import joined
 from deploy.local.plan import StackPlan
 from deploy.local.process import Program
 from deploy.local.state import write_private
@@ -66,13 +67,19 @@ def fleet_config(context: StackContext, folder: Path) -> dict[str, Any]:
     """
     servers = context.servers
     issuer, authority = Issuer.open(context.data_dir), None
+    # Who has joined answers with its own system.
+    own = joined(context.data_dir)
     if servers.kafka_partner_bootstrap:
         authority = Authority.open(context.data_dir)
     return {
         "bootstrap": servers.kafka_partner_bootstrap or servers.kafka_bootstrap,
         "referralUrl": context.base_url("referral"),
         "folder": str(folder),
-        "organisations": [_member(partner, issuer, authority) for partner in roster()],
+        "organisations": [
+            _member(partner, issuer, authority)
+            for partner in roster()
+            if partner.organisation not in own
+        ],
     }
 
 

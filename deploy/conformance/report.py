@@ -16,11 +16,15 @@ class Result(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What the partner's system did; `who` must act when it failed."""
+    """What the partner's system did; `who` must act when it failed.
+
+    `repair` says how, where that is something else than usual for the check.
+    """
 
     result: Result
     did: str
     who: str = "partner"
+    repair: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ def skipped(why: str) -> Finding:
 def row_of(check: str, provoked: str, repair: str, finding: Finding) -> Row:
     """A row; who must act and how stand there only when something must be done."""
     bad = finding.result is Result.FAIL
-    if finding.who == "meldpunt":
+    if finding.repair:
+        repair = finding.repair
+    elif finding.who == "meldpunt":
         repair = "Nothing for you to do; meldpunt's operator looks at `meldpunt status`."
     who = finding.who if bad else "-"
     return Row(check, provoked, finding.did, finding.result, who, repair if bad else "")
@@ -83,8 +89,8 @@ def document(
 def repairs(rows: Sequence[Row]) -> list[str]:
     """For each failure, whole: what was provoked, what the system did, who must do what."""
     return [
-        f"{row.check}: {row.provoked}.\n  Your system: {row.did}.\n  {row.who} must act:"
-        f" {row.repair}"
+        f"{row.check}: {row.provoked}.\n  Your system: {row.did}.\n"
+        f"  {row.who.capitalize()} must act: {row.repair}"
         for row in rows
         if row.result is Result.FAIL
     ]

@@ -11,7 +11,7 @@ from deploy.conformance.chain import ChainStuck
 from deploy.conformance.checks import ANY_ANSWER, DECIDING, Check, answers, retries, too_late
 from deploy.conformance.notebook import Fault, Provoked
 from deploy.conformance.play import Play
-from deploy.conformance.report import Finding, Row, failed, row_of, skipped
+from deploy.conformance.report import Finding, Result, Row, failed, row_of, skipped
 
 # These have a case each and only look at that one, so they run at the same time.
 SIDE_BY_SIDE: dict[str, Check] = {
@@ -51,7 +51,6 @@ Say = Callable[[str], None]
 # A system that backs off well may need half a minute to notice that the sandbox is there.
 SHOWS_UP_SECONDS = 45.0
 SAY_SECONDS = 10.0
-START = "the start"
 
 
 def chosen(only: Sequence[str]) -> list[TestCase]:
@@ -70,10 +69,10 @@ async def run(play: Play, only: Sequence[str], say: Say) -> list[Row]:
     }
     problem = await _not_there(play, say)
     if problem is not None:
-        play.silent_since = START
+        rows |= {case.name: _row(case, skipped("Your system was not there")) for case in fitting}
+        rows |= {case.name: _row(case, problem) for case in fitting[:1]}
+        return [rows[case.name] for case in wanted]
     async for case, finding in _findings(play, fitting):
-        if problem is not None and case.name == "ordinary":
-            finding = problem  # noqa: PLW2901 - why the system is not there says more.
         rows[case.name] = _row(case, finding)
         say(f"{finding.result}  {case.name}: {finding.did}")
     return [rows[case.name] for case in wanted]
@@ -84,12 +83,15 @@ async def _not_there(play: Play, say: Say) -> Finding | None:
     match play.channel:
         case "inbox":
             if not await _asks(play, say):
-                return failed("never called the sandbox; is it started with sandbox.env?")
+                return Finding(
+                    Result.FAIL, "never called the sandbox", repair="Start it with sandbox.env."
+                )
         case "webhook":
             result = await play.chain.test_endpoint()
             if not result["delivered"]:
                 problem = result["problem"]
-                return failed(f"{problem['problem']}: {problem['remedy']}", problem["whoMustAct"])
+                did = f"got no test message ({problem['problem']})"
+                return Finding(Result.FAIL, did, problem["whoMustAct"], problem["remedy"])
     return None
 
 
@@ -131,8 +133,7 @@ def _check(play: Play, name: str) -> Check:
 
 async def _guarded(play: Play, name: str, check: Check) -> Finding:
     if play.silent_since is not None and name not in LOOKING_BACK:
-        since = START if play.silent_since == START else f"`{play.silent_since}`"
-        return skipped(f"Your system has said nothing since {since}")
+        return skipped(f"Your system has said nothing since `{play.silent_since}`")
     try:
         return await check(play)
     except (ChainStuck, ServiceError) as error:

@@ -14,6 +14,8 @@ from deploy.conformance.report import Finding, failed, passed, skipped
 
 OUTAGE_OFFERS = 4
 CALLS_PER_SECOND_MAX = 50
+# Who backs off is still by the second half of an outage.
+KNOCKS_PER_SECOND_MAX = 8
 LOG_BYTES_MAX = 50_000_000
 
 
@@ -110,9 +112,12 @@ async def catches_up(play: Play) -> Finding:
     lost = [item for item in played if await play.decided(item) is None]
     if lost:
         return failed(f"{len(lost)} of {OUTAGE_OFFERS} offers were never decided on")
+    half = back - play.outage_seconds / 2
+    knocks = sum(half <= call.at < back for call in play.notebook.calls)
+    if knocks > KNOCKS_PER_SECOND_MAX * play.outage_seconds / 2:
+        return failed(f"kept knocking: {knocks} calls in the last half of the outage")
     late = max(said.at for i in played if (said := play.decision(i.case_id))) - back
-    calls = [call for call in play.notebook.calls if call.at >= began]
-    most = _most_in_a_second([*calls])
+    most = _most_in_a_second([call for call in play.notebook.calls if call.at >= began])
     did = f"caught up in {max(late, 0):.1f} s, at most {most} calls in a second"
     return passed(did) if most <= CALLS_PER_SECOND_MAX else failed(did)
 

@@ -1,5 +1,6 @@
 """Events of your feed, as the inbox and a webhook give them: structured CloudEvents."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,3 +23,12 @@ def read_event(item: Mapping[str, Any]) -> FeedEvent | None:
     except (EventInvalid, ValueError):
         return None
     return event  # type: ignore[return-value] # FeedEvent is the union of FEED_EVENTS.
+
+
+def read_body(body: bytes) -> FeedEvent | None:
+    """The event of a message, or None where `read_event` gives none or it is no JSON object."""
+    try:
+        item = json.loads(body)
+    except ValueError:
+        return None
+    return read_event(item) if isinstance(item, dict) else None

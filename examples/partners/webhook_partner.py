@@ -9,7 +9,6 @@ own web server, which does TLS.
 
 import argparse
 import asyncio
-import json
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from contracts.referral import ReferralOffer, ReferralWithdrawn
 from examples.partners.behaviour import Behaviour, add_behaviour_arguments, behaviour_of
-from examples.partners.feed import read_event
+from examples.partners.feed import read_body
 from examples.partners.journal import PartnerLog
 from examples.partners.meldpunt_api import MeldpuntApi, make_client
 from examples.partners.running import until_signal
@@ -127,8 +126,10 @@ class Worker:
                 await asyncio.sleep(IDLE_SECONDS)
 
     async def _handle(self, message_id: str, body: bytes) -> None:
-        event = read_event(json.loads(body))
-        if event is not None:
+        event = read_body(body)
+        if event is None:
+            print(f"skipped message {message_id}")
+        else:
             self._log.write(event)
         if isinstance(event, ReferralWithdrawn):
             self._withdrawn.add((str(event.referral_id), event.attempt))

@@ -168,11 +168,12 @@ class Relay:
     async def _take(self, connection: Connection) -> Sequence[asyncpg.Record]:
         now = asyncio.get_running_loop().time()
         self._missing = {topic: until for topic, until in self._missing.items() if until > now}
-        if not self._missing:
-            return await connection.fetch(_TAKE.format(first=_FIRST), self._batch_max)
-        return await connection.fetch(
-            _TAKE.format(first=_FIRST_ELSEWHERE), self._batch_max, list(self._missing)
-        )
+        first: str = _FIRST
+        values: list[object] = [self._batch_max]
+        if self._missing:
+            first, values = _FIRST_ELSEWHERE, [self._batch_max, list(self._missing)]
+        rows: list[asyncpg.Record] = await connection.fetch(_TAKE.format(first=first), *values)
+        return rows
 
     async def _without_missing(
         self, producer: AIOKafkaProducer, rows: Sequence[asyncpg.Record]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -206,9 +206,15 @@ def _finding_words(standing: CaseStanding) -> str:
 def _next_words(standing: CaseStanding) -> str:
     if standing.next_by is None:
         return ""
-    local = standing.next_by.astimezone(_AMSTERDAM)
-    moment = f"{_day(local.date())} om {local:%H:%M} uur"
-    return f" De volgende stap is {_who(standing)}, uiterlijk op {moment}."
+    return f" De volgende stap is {_who(standing)}, uiterlijk op {_until(standing.next_by)}."
+
+
+def _until(moment: datetime) -> str:
+    """A last moment; of a whole day the day itself, because midnight reads as a day more."""
+    local = moment.astimezone(_AMSTERDAM)
+    if local.time() == time.min:
+        return _day(local.date() - timedelta(days=1))
+    return f"{_day(local.date())} om {local:%H:%M} uur"
 
 
 def _who(standing: CaseStanding) -> str:

@@ -63,6 +63,7 @@ def build(settings: ReferralSettings) -> FastAPI:
         runtime.clock,
         settings.deadline_grace_seconds,
         [findings.fire, Unanswered(publishing).fire],
+        runtime.log,
     )
     key = load_key(settings.signing_key_file, create=settings.environment != "production")
     signer = Signer(key, settings.capability_seconds)

@@ -34,6 +34,9 @@ from services.referral.moves import (
 )
 from services.referral.offering import Offering, asking_step, offered
 
+# Why routing decides again; it declined nothing, so this is no reason of a decline.
+SWITCHED_OFF = "switched-off"
+
 
 @dataclass(frozen=True, slots=True)
 class HandedOver:
@@ -142,7 +145,7 @@ def switched_off(standing: Standing, organisation: str, now: datetime) -> Outcom
     ended_all = tuple(moved(item, Status.CANCELLED, now) for item in gone)
     case = to_desk(case, held) if held in gone else case
     case = replace(left_out(case, organisation), other_lokets=())
-    rest = redecide(case, DeclineReason.NOT_COMPETENT.value, now)
+    rest = redecide(case, SWITCHED_OFF, now)
     return replace(
         rest,
         referrals=ended_all,

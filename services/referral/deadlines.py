@@ -1,18 +1,26 @@
 """Deadlines: what time does to a case happens once, also with several instances, never early."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from services.chassis.db import Connection, Database
+from services.chassis.errors import TRANSIENT, is_defect
 from services.chassis.ids import Clock
-from services.referral import escalation, legal_terms, records, store
-from services.referral.domain import Case, Outcome, Referral, Verdict
+from services.chassis.telemetry import Logger
+from services.referral import escalation, legal_terms, postponing, records, store
+from services.referral.domain import Case, LegalTerm, Outcome, Referral, Verdict
 from services.referral.effects import Count, Effects, Publishing
 from services.referral.handlers import NOTICED
 
 BATCH_MAX = 200
+# A case whose deadline meets a defect is left so long, and tried again then.
+PUT_OFF = timedelta(minutes=10)
 Fire = Callable[[Connection, datetime], Awaitable[int]]
+Act = Callable[[Effects, UUID], None]
+"""What time does to one case, in memory."""
+PutOff = Callable[[Connection, UUID, datetime], Awaitable[None]]
 
 
 class Deadlines:
@@ -20,7 +28,8 @@ class Deadlines:
 
     For `grace_seconds` after the start nothing expires, so that answers which came while this
     service was down are read before the silence is believed. `others` are more works of this
-    kind; each claims its rows and gives how many there were.
+    kind; each claims its rows and gives how many there were. One case that cannot be handled is
+    logged and put off; it holds up no other case, and one work no other work.
     """
 
     def __init__(
@@ -31,7 +40,9 @@ class Deadlines:
         clock: Clock,
         grace_seconds: float,
         others: Iterable[Fire] = (),
+        log: Logger | None = None,
     ) -> None:
+        self._log = log
         self._database = database
         self._publishing = publishing
         self._count = count
@@ -53,11 +64,22 @@ class Deadlines:
             self._begun_at = loop.time()
         if loop.time() < self._begun_at + self._grace_seconds:
             return
+        defects: list[Exception] = []
         for fire in self._works:
-            claimed = BATCH_MAX
-            while claimed >= BATCH_MAX:
-                async with self._database.transaction() as connection:
-                    claimed = await fire(connection, self._clock())
+            try:
+                await self._all_of(fire)
+            except Exception as error:
+                if _transient(error):
+                    raise
+                defects.append(error)
+        if defects:
+            raise defects[0]
+
+    async def _all_of(self, fire: Fire) -> None:
+        claimed = BATCH_MAX
+        while claimed >= BATCH_MAX:
+            async with self._database.transaction() as connection:
+                claimed = await fire(connection, self._clock())
 
     async def expire(self, connection: Connection, now: datetime) -> int:
         """Offers whose time is over; gives how many cases were claimed.
@@ -67,14 +89,16 @@ class Deadlines:
         cases, live = await store.lock_due(connection, now, BATCH_MAX)
         if not cases:
             return 0
-        effects = await self._effects(connection, cases.values(), live)
-        for referral in live:
-            if referral.due_at is not None and referral.due_at <= now:
-                standing = effects.standing(referral.case_id)
-                assert standing is not None
-                reach = effects.reach(referral.organisation)
-                self._took(effects, escalation.expire(standing, referral, reach, now), "expired")
-        await effects.write(connection, now)
+
+        def act(effects: Effects, case_id: UUID) -> None:
+            standing = effects.standing(case_id)
+            assert standing is not None
+            request = standing.request
+            if request is not None and request.due_at is not None and request.due_at <= now:
+                reach = effects.reach(request.organisation)
+                self._took(effects, escalation.expire(standing, request, reach, now), "expired")
+
+        await self._each(connection, cases, live, now, act, postponing.offer)
         return len(cases)
 
     async def tick(self, connection: Connection, now: datetime) -> int:
@@ -82,12 +106,13 @@ class Deadlines:
         cases, live = await store.lock_timers(connection, now, BATCH_MAX)
         if not cases:
             return 0
-        effects = await self._effects(connection, cases.values(), live)
-        for case_id in cases:
+
+        def act(effects: Effects, case_id: UUID) -> None:
             standing = effects.standing(case_id)
             assert standing is not None
             self._took(effects, escalation.tick(standing, now), "timer")
-        await effects.write(connection, now)
+
+        await self._each(connection, cases, live, now, act, postponing.timer)
         return len(cases)
 
     async def warn(self, connection: Connection, now: datetime) -> int:
@@ -97,13 +122,22 @@ class Deadlines:
             return 0
         cases = await store.lock_cases(connection, [item.case_id for item in terms])
         live = await store.live_referrals(connection, cases)
-        effects = await self._effects(connection, cases.values(), live)
+        of_case: dict[UUID, list[LegalTerm]] = {}
         for term in terms:
-            standing = effects.standing(term.case_id)
-            assert standing is not None
-            self._took(effects, legal_terms.warn(standing, term, now), "term")
+            of_case.setdefault(term.case_id, []).append(term)
             await records.warned(connection, term, legal_terms.after_warning(term, now))
-        await effects.write(connection, now)
+
+        def act(effects: Effects, case_id: UUID) -> None:
+            for term in of_case[case_id]:
+                standing = effects.standing(case_id)
+                assert standing is not None
+                self._took(effects, legal_terms.warn(standing, term, now), "term")
+
+        async def put_off(connection: Connection, case_id: UUID, until: datetime) -> None:
+            names = [term.term for term in of_case[case_id]]
+            await postponing.warnings(connection, case_id, names, until)
+
+        await self._each(connection, cases, live, now, act, put_off)
         return len(terms)
 
     async def notice(self, connection: Connection, now: datetime) -> int:
@@ -113,22 +147,73 @@ class Deadlines:
             return 0
         cases = await store.lock_cases(connection, [case_id for case_id, _ in notices])
         live = await store.live_referrals(connection, cases)
-        effects = await self._effects(connection, cases.values(), live)
+        kinds: dict[UUID, list[str]] = {}
         for case_id, kind in notices:
-            standing = effects.standing(case_id)
-            assert standing is not None
-            self._took(effects, NOTICED[kind](standing, now), kind)
-        await effects.write(connection, now)
+            kinds.setdefault(case_id, []).append(kind)
+
+        def act(effects: Effects, case_id: UUID) -> None:
+            for kind in kinds[case_id]:
+                standing = effects.standing(case_id)
+                assert standing is not None
+                self._took(effects, NOTICED[kind](standing, now), kind)
+
+        async def keep(connection: Connection, case_id: UUID, _: datetime) -> None:
+            again = [(case_id, kind) for kind in kinds[case_id]]
+            await records.save_notices(connection, again, now)
+
+        await self._each(connection, cases, live, now, act, keep)
         return len(notices)
 
-    async def _effects(
-        self, connection: Connection, cases: Iterable[Case], live: Iterable[Referral]
-    ) -> Effects:
-        partners = await store.partners(connection)
-        known = {case.case_id: case for case in cases}
-        return Effects(self._publishing, partners, known, live)
+    async def _each(
+        self,
+        connection: Connection,
+        cases: Mapping[UUID, Case],
+        live: Sequence[Referral],
+        now: datetime,
+        act: Act,
+        put_off: PutOff,
+    ) -> None:
+        """Do it to all cases at once; when that meets a defect, to each by itself."""
+        try:
+            await self._at_once(connection, cases, live, now, act)
+            return
+        except Exception as error:
+            if _transient(error):
+                raise
+        for case_id, case in sorted(cases.items()):
+            own = [item for item in live if item.case_id == case_id]
+            try:
+                await self._at_once(connection, {case_id: case}, own, now, act)
+            except Exception as error:
+                if _transient(error):
+                    raise
+                if self._log is not None:
+                    name = type(error).__name__
+                    self._log.error("deadline_defect", case_id=str(case_id), error=name)
+                await put_off(connection, case_id, now + PUT_OFF)
+
+    async def _at_once(
+        self,
+        connection: Connection,
+        cases: Mapping[UUID, Case],
+        live: Sequence[Referral],
+        now: datetime,
+        act: Act,
+    ) -> None:
+        async with connection.transaction():
+            partners = await store.partners(connection)
+            effects = Effects(self._publishing, partners, cases, live)
+            for case_id in cases:
+                act(effects, case_id)
+            await effects.write(connection, now)
+            # What the database checks at the commit must fail here, where it is known whose it is.
+            await connection.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
 
     def _took(self, effects: Effects, outcome: Outcome, what: str) -> None:
         if outcome.verdict is Verdict.APPLIED:
             self._count(what, outcome.verdict)
         effects.add(outcome, None)
+
+
+def _transient(error: Exception) -> bool:
+    return isinstance(error, TRANSIENT) and not is_defect(error)

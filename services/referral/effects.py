@@ -14,7 +14,7 @@ from services.chassis import journal
 from services.chassis.db import Connection
 from services.chassis.ids import new_id
 from services.chassis.journal import Outgoing
-from services.referral import case_states, conferring, records, store
+from services.referral import case_states, conferring, legal_terms, records, store
 from services.referral.channels import escalation as other_ways
 from services.referral.channels.domain import Push
 from services.referral.domain import (
@@ -32,6 +32,7 @@ from services.referral.domain import (
 from services.referral.escalation import Reach
 from services.referral.offering import Offering
 from services.referral.store import AppliedAnswer
+from services.referral.waves import Waves
 
 Count = Callable[[str, Verdict], None]
 """Counts an outcome by the name of its event and its verdict."""
@@ -71,7 +72,8 @@ class Effects:
         self._before = dict(self.cases)
         self._known_referrals = set(self.referrals)
         self._touched_cases: set[UUID] = set()
-        self._touched_referrals: dict[UUID, None] = {}
+        self._offered: dict[UUID, None] = {}
+        self._waves = Waves(self.referrals.values())
         self._answers: list[AppliedAnswer] = []
         self._outgoing: list[Outgoing] = []
         self._terms: list[LegalTerm] = []
@@ -116,8 +118,12 @@ class Effects:
         self._touched_cases.add(case_id)
         for item in outcome.referrals:
             self.referrals[item.referral_id] = item
-            self._touched_referrals[item.referral_id] = None
             self._place(item)
+            if item.referral_id not in self._known_referrals:
+                self._offered[item.referral_id] = None
+        self._waves.add(
+            case_id, [item for item in outcome.referrals if item.referral_id not in self._offered]
+        )
         after = self.standing(case_id)
         assert after is not None
         case_states.kept(before, after)
@@ -141,7 +147,8 @@ class Effects:
     ) -> None:
         """Put an event on a partner's own feed: its topic, or the journal that the rest reads."""
         partner = self._partners.get(organisation)
-        by_kafka = (via or (partner and partner.channel)) is Channel.KAFKA
+        # What goes another way besides is on the topic too, or its sequence would have a hole.
+        by_kafka = Channel.KAFKA in {via, partner and partner.channel}
         offers = isinstance(event, ReferralOffer)
         self._outgoing.append(
             Outgoing(
@@ -174,22 +181,15 @@ class Effects:
             connection,
             opened=[self.cases[key] for key in touched if key not in self._before],
             changed=[self.cases[key] for key in touched if key in self._before],
-            offered=[
-                self.referrals[key]
-                for key in self._touched_referrals
-                if key not in self._known_referrals
-            ],
-            moved=[
-                self.referrals[key]
-                for key in self._touched_referrals
-                if key in self._known_referrals
-            ],
+            offered=[self.referrals[key] for key in self._offered],
+            moved=self._waves.all(),
         )
         if self._terms:
             await records.put_terms(connection, self._terms)
         if self._answers:
             await store.save_answers(connection, self._answers, now)
         await self._end_consultations(connection, now)
+        await self._tell_of_terms(connection, now)
         # In one order, because opening the same tasks in another one can deadlock.
         for organisation, channel in sorted({(name, channel) for name, _, channel in self._pushed}):
             await other_ways.ask_for_fallback(connection, organisation, channel, now)
@@ -200,6 +200,24 @@ class Effects:
             await other_ways.queue_on_fallback(
                 connection, organisation, case_id, now, urgent=urgent
             )
+
+    async def _tell_of_terms(self, connection: Connection, now: datetime) -> None:
+        """Who becomes the holder hears of the legal terms that were warned of before that."""
+        new = [
+            key
+            for key in sorted(self._touched_cases)
+            if key in self._holding
+            and (
+                (before := self._before.get(key)) is None
+                or before.handoff != self.cases[key].handoff
+            )
+        ]
+        if not new:
+            return
+        today = now.astimezone(legal_terms.ZONE).date()
+        for term in await records.warned_terms(connection, new, today):
+            item = legal_terms.told_holder(self._holding[term.case_id], term, now)
+            self.tell(item.organisation, item.event, term.case_id, None)
 
     async def _end_consultations(self, connection: Connection, now: datetime) -> None:
         """What a holder asked of others ends when it is the holder no more."""

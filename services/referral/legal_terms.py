@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from contracts.referral import CaseNews, News, TermWarned
 from contracts.routing import CaseAssigned
-from services.referral.domain import FeedItem, LegalTerm, Outcome, Standing, Verdict
+from services.referral.domain import FeedItem, LegalTerm, Outcome, Referral, Standing, Verdict
 
 ZONE = ZoneInfo("Europe/Amsterdam")
 WARN_DAYS_BEFORE = (14, 3)
@@ -65,19 +65,22 @@ def warn(standing: Standing, term: LegalTerm, now: datetime) -> Outcome:
         last_day=term.last_day,
     )
     held = standing.holding
-    told: tuple[FeedItem, ...] = ()
-    if held is not None:
-        news = CaseNews(
-            referral_id=held.referral_id,
-            case_id=case.case_id,
-            organisation=held.organisation,
-            news=News.TERM_ENDS,
-            term=term.term,
-            last_day=term.last_day,
-            at=now,
-        )
-        told = (FeedItem(held.organisation, news),)
+    told = () if held is None else (told_holder(held, term, now),)
     return Outcome(Verdict.APPLIED, case, events=(event,), feed=told)
+
+
+def told_holder(held: Referral, term: LegalTerm, now: datetime) -> FeedItem:
+    """The warning for who holds the case."""
+    news = CaseNews(
+        referral_id=held.referral_id,
+        case_id=held.case_id,
+        organisation=held.organisation,
+        news=News.TERM_ENDS,
+        term=term.term,
+        last_day=term.last_day,
+        at=now,
+    )
+    return FeedItem(held.organisation, news)
 
 
 def after_warning(term: LegalTerm, now: datetime) -> datetime | None:

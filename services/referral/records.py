@@ -5,7 +5,7 @@ Every function takes the caller's connection; lock the case before writing about
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 import asyncpg
@@ -86,6 +86,19 @@ async def terms_of(connection: Connection, case_id: UUID) -> list[LegalTerm]:
     """The terms of a case whose last day is known, the first to lapse in front."""
     found = await connection.fetch(
         "SELECT * FROM legal_term WHERE case_id = $1 ORDER BY last_day, term", case_id
+    )
+    return [LegalTerm(**dict(row)) for row in found]
+
+
+async def warned_terms(
+    connection: Connection, case_ids: Sequence[UUID], today: date
+) -> list[LegalTerm]:
+    """Terms of these cases that were warned of and are not over."""
+    found = await connection.fetch(
+        "SELECT * FROM legal_term WHERE case_id = ANY($1::uuid[]) AND warned > 0"
+        " AND last_day >= $2 ORDER BY case_id, last_day, term",
+        case_ids,
+        today,
     )
     return [LegalTerm(**dict(row)) for row in found]
 

@@ -205,9 +205,9 @@ async def save(
     opened: Sequence[Case],
     changed: Sequence[Case],
     offered: Sequence[Referral],
-    moved: Sequence[Referral],
+    moved: Sequence[Sequence[Referral]],
 ) -> None:
-    """Write new and changed rows, at most one statement for each kind.
+    """Write new and changed rows, at most one statement for each kind and wave of moves.
 
     A referral that gives way is moved before the next one is offered, because a case has one open
     request. Raises Unavailable when another instance opened one of the cases at this moment.
@@ -219,12 +219,13 @@ async def save(
     if changed:
         await connection.execute(rows.CHANGE_CASES, *rows.changed_columns(changed))
     # Who leaves goes first: a case has one holding referral at any moment.
-    for part in (
-        [item for item in moved if item.status not in HOLDING],
-        [item for item in moved if item.status in HOLDING],
-    ):
-        if part:
-            await connection.execute(rows.MOVE_REFERRALS, *rows.moved_columns(part))
+    for wave in moved:
+        for part in (
+            [item for item in wave if item.status not in HOLDING],
+            [item for item in wave if item.status in HOLDING],
+        ):
+            if part:
+                await connection.execute(rows.MOVE_REFERRALS, *rows.moved_columns(part))
     if offered:
         await connection.execute(rows.OFFER_REFERRALS, *rows.offered_columns(offered))
 

@@ -33,7 +33,7 @@ class CarelessApi(MeldpuntApi):
                 if (await self._http.post(path, json=body)).status_code < 500:
                     return
             except httpx.TransportError:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.005)
 
 
 class CarelessInbox(InboxPartner):

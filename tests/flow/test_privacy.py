@@ -4,6 +4,9 @@ Canaries are sent in many reports, partners fetch them, and then everything is s
 segments, every table, the files and the WAL of PostgreSQL, logs, traces, metrics, journals. The
 same search finds a canary that is planted in each of these places, so that its silence means
 something.
+
+What organisations write to one another and to the desk (advice, reasons, who was spoken with,
+addresses of endpoints) is kept in tables of referral, and must be nowhere else.
 """
 
 import asyncio
@@ -14,6 +17,7 @@ import secrets
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +34,8 @@ from tests.flow.stack import Stack, example_reports, send, until
 
 REPORTS = 25
 CHUNK_BYTES = 1 << 20
+# Where referral keeps what organisations write.
+KEPT_IN = {"consultation", "endpoint", "finding_evidence", "finding_reply", "hand_over", "referral"}
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,30 @@ class Canaries:
         return f"{self.roots[3]}{n:02d}"
 
     @property
+    def kept(self) -> str:
+        """How each text and address begins that only referral keeps."""
+        return f"kanariebrief{self.run}"
+
+    def text(self, what: str) -> str:
+        return f"Hierbij {self.kept}{what} van ons."
+
+    @property
     def needles(self) -> list[bytes]:
         """The roots, as they are and as a careless encoder would write them."""
-        plain = [word.encode() for word in self.roots]
-        # A base64 text of something longer holds the middle of this one at one of three offsets.
-        coded = [
-            base64.b64encode(b"x" * shift + word)[4:-4] for word in plain for shift in range(3)
-        ]
-        return plain + [word.encode("utf-16-le") for word in self.roots] + coded
+        return written(*self.roots)
+
+    @property
+    def kept_needles(self) -> list[bytes]:
+        """The same of what only referral keeps."""
+        return written(self.kept)
+
+
+def written(*words: str) -> list[bytes]:
+    """Words as they are and as a careless encoder would write them."""
+    plain = [word.encode() for word in words]
+    # A base64 text of something longer holds the middle of this one at one of three offsets.
+    coded = [base64.b64encode(b"x" * shift + word)[4:-4] for word in plain for shift in range(3)]
+    return plain + [word.encode("utf-16-le") for word in words] + coded
 
 
 def made_up() -> Canaries:
@@ -94,6 +116,19 @@ class Told:
     canaries: Canaries
     receipts: tuple[dict[str, Any], ...]
     read: dict[str, dict[str, Any]]
+    secrets: tuple[str, ...]
+
+    @property
+    def nowhere(self) -> list[bytes]:
+        """What no table may hold: the reporter's words, and keys of webhooks in any form."""
+        keys = [secret.removeprefix("whsec_") for secret in self.secrets]
+        raw = [base64.b64decode(key + "=" * (-len(key) % 4)) for key in keys]
+        return self.canaries.needles + written(*keys) + raw
+
+    @property
+    def private(self) -> list[bytes]:
+        """What no topic, log, trace, metric or feed may hold."""
+        return self.nowhere + self.canaries.kept_needles
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -117,7 +152,16 @@ async def told(stack: Stack) -> AsyncIterator[Told]:
             await reporter.post("/report-statuses", json={"code": receipt["code"]})
     talked = [n for n, receipt in enumerate(receipts) if receipt["caseId"] in read]
     await conversation(stack, receipts[talked[0]], canaries, talked[0])
-    yield Told(canaries, tuple(receipts), read)
+    shown = [
+        await endpoint(stack, organisation, channel, canaries)
+        for organisation, channel in (("laks", "webhook"), ("job_mbo", "email"))
+    ]
+    asked, returned, handed, decided = (receipts[n]["caseId"] for n in talked[-4:])
+    await consulted(stack, asked, canaries)
+    await sent_back(stack, returned, canaries)
+    await handed_over(stack, handed, canaries)
+    await found_by_committee(stack, decided, canaries)
+    yield Told(canaries, tuple(receipts), read, tuple(secret for two in shown for secret in two))
 
 
 async def refused_requests(channel: httpx.AsyncClient, good: dict[str, Any]) -> None:
@@ -195,6 +239,149 @@ async def conversation(stack: Stack, receipt: dict[str, Any], canaries: Canaries
         for action in ("identity-removals", "withdrawals"):
             done = await reporter.post(f"/report-{action}", json={"code": code})
             assert done.status_code == 200, done.text
+
+
+async def endpoint(stack: Stack, organisation: str, channel: str, canaries: Canaries) -> list[str]:
+    """A partner sets and tests an endpoint that does not work; gives its secrets."""
+    path = f"/partners/{organisation}/endpoint"
+    good = {
+        "url": f"http://127.0.0.1:1/{canaries.kept}?key={canaries.kept}",
+        "email": f"{canaries.kept}@school.example.nl",
+        "channel": "inbox",
+        "fallback": channel,
+    }
+    bad = [
+        good | {"url": f"https://{canaries.kept}:geheim@school.nl/"},
+        good | {"url": f"https://10.0.0.1/{canaries.kept}"},
+        good | {"email": f"{canaries.kept} <a@b.nl>"},
+        good | {canaries.kept: 1},
+    ]
+    async with (
+        stack.client("referral", "partner", organisation) as partner,
+        stack.client("referral", "operator") as operator,
+    ):
+        for body in bad:
+            answer = await partner.put(path, json=body)
+            assert answer.status_code == 400
+        first = (await partner.put(path, json=good)).raise_for_status().json()["secret"]
+        tried = await partner.post(f"{path}/_test", params={"channel": channel})
+        assert tried.raise_for_status().json()["delivered"] is False
+        second = (await partner.post(f"{path}/_rotate", json={})).raise_for_status().json()
+        # As it was, so that nothing else in this stack takes another way.
+        body = {"name": organisation, "channel": "inbox"}
+        (await operator.put(f"/partners/{organisation}", json=body)).raise_for_status()
+    return [first, second["secret"]]
+
+
+async def consulted(stack: Stack, case_id: str, canaries: Canaries) -> None:
+    """A holder asks another organisation, which advises."""
+    view = await stack.case(case_id)
+    assert view is not None
+    holder = view["holder"]
+    [referral] = [item for item in view["referrals"] if item["status"] == "accepted"]
+    adviser = "balans" if holder != "balans" else "laks"
+    body = {
+        "consultationId": str(uuid.uuid4()),
+        "organisation": adviser,
+        "question": canaries.text("vraag"),
+    }
+    async with (
+        stack.client("referral", "partner", holder) as asks,
+        stack.client("referral", "partner", adviser) as advises,
+    ):
+        path = f"/referrals/{referral['referralId']}/consultations"
+        for changes, expected in (
+            ({"organisation": canaries.kept.upper()}, 400),
+            ({}, 201),
+            ({"question": canaries.text("anders")}, 409),
+        ):
+            answer = await asks.post(path, json=body | changes)
+            assert answer.status_code == expected, answer.text
+        advice = f"/consultations/{body['consultationId']}/advice"
+        for text, expected in ((canaries.text("raad"), 201), (canaries.text("anders"), 409)):
+            answer = await advises.post(advice, json={"advice": text})
+            assert answer.status_code == expected, answer.text
+
+
+async def sent_back(stack: Stack, case_id: str, canaries: Canaries) -> None:
+    """A holder returns a case in words of its own; the desk ends it."""
+    view = await stack.case(case_id)
+    assert view is not None
+    [referral] = [item for item in view["referrals"] if item["status"] == "accepted"]
+    answer = {
+        "answerId": str(uuid.uuid4()),
+        "attempt": referral["attempt"],
+        "answer": "returned",
+        "reason": "other",
+        "reasonText": canaries.text("reden"),
+    }
+    async with stack.client("referral", "partner", view["holder"]) as partner:
+        path = f"/referrals/{referral['referralId']}/answers"
+        for changes, expected in (({"reason": canaries.text("fout")}, 400), ({}, 200)):
+            said = await partner.post(path, json=answer | changes)
+            assert said.status_code == expected, said.text
+    await ended(stack, case_id)
+
+
+async def handed_over(stack: Stack, case_id: str, canaries: Canaries) -> None:
+    """The desk brings a case by phone to a party that is no partner."""
+    async with stack.client("referral", "desk") as desk:
+        await taken_back(desk, case_id)
+        body = {"organisation": "zorgaanbieder_x"}
+        assigned = await desk.post(f"/cases/{case_id}/assignments", json=body)
+        [referral] = [
+            item for item in assigned.raise_for_status().json()["referrals"]
+            if item["status"] == "requested"
+        ]  # fmt: skip
+        item = {
+            "handOverId": str(uuid.uuid4()),
+            "how": "phone",
+            "handedAt": datetime.now(UTC).isoformat(),
+            "spokenWith": canaries.text("wie"),
+        }
+        path = f"/referrals/{referral['referralId']}/hand-overs"
+        (await desk.post(path, json=item)).raise_for_status()
+    await ended(stack, case_id)
+
+
+async def found_by_committee(stack: Stack, case_id: str, canaries: Canaries) -> None:
+    """The desk records a finding, the board's reasons and evidence, then all as an error."""
+    finding = str(uuid.uuid4())
+    digest = "0" * 64
+    async with stack.client("referral", "desk") as desk:
+        await taken_back(desk, case_id)
+        today = datetime.now(UTC).date().isoformat()
+        steps = (
+            (f"/cases/{case_id}/findings", {
+                "findingId": finding, "committee": "lkc", "decision": "upheld", "advice": True,
+                "issuedOn": today,
+            }),
+            (f"/findings/{finding}/replies", {
+                "replyId": str(uuid.uuid4()), "reply": "does-not-follow", "digest": digest,
+                "reasons": canaries.text("bestuur"),
+            }),
+            (f"/findings/{finding}/evidence", {
+                "evidenceId": str(uuid.uuid4()), "kind": "document", "day": today,
+                "digest": digest, "text": canaries.text("bewijs"),
+            }),
+            (f"/findings/{finding}/_settle", {"settlement": "entered-in-error"}),
+        )  # fmt: skip
+        for path, body in steps:
+            answer = await desk.post(path, json=body)
+            assert answer.is_success, answer.text
+    await ended(stack, case_id)
+
+
+async def taken_back(desk: httpx.AsyncClient, case_id: str) -> None:
+    view = (await desk.get(f"/cases/{case_id}")).raise_for_status().json()
+    [referral] = [item for item in view["referrals"] if item["status"] == "accepted"]
+    (await desk.post(f"/referrals/{referral['referralId']}/_withdraw")).raise_for_status()
+
+
+async def ended(stack: Stack, case_id: str) -> None:
+    """Nobody has to do anything for it any more, so that other tests find the stack at rest."""
+    async with stack.client("referral", "desk") as desk:
+        (await desk.post(f"/cases/{case_id}/_void")).raise_for_status()
 
 
 def found_in_bytes(data: bytes, needles: Iterable[bytes]) -> set[bytes]:
@@ -295,16 +482,18 @@ async def test_no_table_holds_a_canary(stack: Stack, told: Told) -> None:
     for service in SERVICES:
         connection = await stack.owner(service)
         try:
-            rows, found = await found_in_tables(connection, told.canaries.needles)
+            rows, found = await found_in_tables(connection, told.nowhere)
+            _, kept = await found_in_tables(connection, told.canaries.kept_needles)
         finally:
             await connection.close()
         assert rows > REPORTS, f"{service} was not read"
         assert found == {}, f"in the database of {service}"
+        assert set(kept) == (KEPT_IN if service == "referral" else set())
 
 
 async def test_no_file_of_kafka_holds_a_canary(stack: Stack, told: Told) -> None:
     folder = stack.data_dir / "kafka"
-    needles = told.canaries.needles
+    needles = told.private
     _, found = await asyncio.to_thread(found_in_folder, folder, needles)
     assert found == {}
     # The events of these reports are in what was read: their case ids are found there.
@@ -324,7 +513,7 @@ async def test_no_file_of_postgresql_holds_a_canary(stack: Stack, told: Told) ->
     await admin.execute("CHECKPOINT")
     await admin.close()
     folder = stack.postgres_folder
-    read, found = await asyncio.to_thread(found_in_folder, folder, told.canaries.needles)
+    read, found = await asyncio.to_thread(found_in_folder, folder, told.nowhere)
     assert found == {}
     assert read > 10_000_000
     # What is there is sealed, in heap and in WAL.
@@ -335,7 +524,7 @@ async def test_no_file_of_postgresql_holds_a_canary(stack: Stack, told: Told) ->
 @pytest.mark.parametrize("kind", ["logs", "traces", "partners", "."])
 async def test_no_log_trace_or_journal_holds_a_canary(stack: Stack, told: Told, kind: str) -> None:
     folder = stack.data_dir / kind
-    read, found = await asyncio.to_thread(found_in_folder, folder, told.canaries.needles)
+    read, found = await asyncio.to_thread(found_in_folder, folder, told.private)
     assert read > 1000, f"{folder} was not read"
     assert found == {}
 
@@ -346,11 +535,11 @@ async def test_no_metric_holds_a_canary(stack: Stack, told: Told) -> None:
             answer = await http.get(f"{stack.state.services[service]}/metrics")
         assert answer.is_success
         assert len(answer.content) > 1000
-        assert not found_in_bytes(answer.content, told.canaries.needles)
+        assert not found_in_bytes(answer.content, told.private)
 
 
 async def test_no_feed_trail_or_decision_holds_a_canary(stack: Stack, told: Told) -> None:
-    needles = told.canaries.needles
+    needles = told.private
     for receipt in told.receipts[:10]:
         case_id = receipt["caseId"]
         view = await stack.case(case_id)

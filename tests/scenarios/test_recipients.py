@@ -117,11 +117,13 @@ async def test_16_silently_empty_recipient(simulated):
             assert case["next_actor"] == "vangnet"
         # An address, however late, brings everything and closes the task.
         operator = world.headers("operations:write")
-        for name, email in (("vakbond", None), ("job_mbo", "a@b.nl")):
-            body = {"url": somewhere.url, "channel": "webhook", "fallback": "desk"}
-            await simulated.post(
-                f"/partners/{name}/endpoint", operator, method="PUT", **body, email=email
-            )
+        given = {
+            "vakbond": {"email": "loket@vakbond.nl", "fallback": "desk"},
+            "job_mbo": {"url": somewhere.url, "channel": "webhook", "fallback": "desk"},
+        }
+        for name, body in given.items():
+            path = f"/partners/{name}/endpoint"
+            await simulated.post(path, operator, method="PUT", **body)
         somewhere.requests.clear()
         await simulated.round()
         for item in await simulated.feed("job_mbo"):

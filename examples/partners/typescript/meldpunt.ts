@@ -11,6 +11,7 @@ const RETRY_MS = 500;
 const RETRY_MS_MAX = 30_000;
 const WAIT_SECONDS = 20;
 const TIMEOUT_MS = 35_000;
+const AT_ONCE_MAX = 8;
 const NOT_OURS = new Set(["overig"]);
 
 /** A setting that `meldpunt partner add` wrote; start node with `--env-file=settings.env`. */
@@ -29,6 +30,8 @@ export function answerId(offer: ReferralOffer, answer: AnswerKind): string {
 export class Meldpunt {
   readonly #url: string;
   readonly #tokenFile: string;
+  readonly #waiting: (() => void)[] = [];
+  #free = AT_ONCE_MAX;
 
   constructor(url: string, tokenFile: string) {
     this.#url = url;
@@ -42,8 +45,21 @@ export class Meldpunt {
     return (await answer.json()) as { events: CloudEvent[]; lastSequence: number };
   }
 
-  /** Say that the offer arrived, read the content, decide. In your system a person decides. */
+  /** Handle an offer, a few at the same time: much to catch up on is no reason to run meldpunt over. */
   async take(offer: ReferralOffer): Promise<void> {
+    if (this.#free > 0) this.#free -= 1;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      await this.#decide(offer);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#free += 1;
+    }
+  }
+
+  /** Say that the offer arrived, read the content, decide. In your system a person decides. */
+  async #decide(offer: ReferralOffer): Promise<void> {
     await this.#answer(offer, { answer: "received" });
     if (offer.signal) return;
     await this.#readContent(offer);

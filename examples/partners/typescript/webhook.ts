@@ -28,9 +28,14 @@ const underWay = new Set<string>();
 async function work(name: string): Promise<void> {
   if (underWay.has(name)) return;
   underWay.add(name);
-  const event = JSON.parse(readFileSync(`${folder}/${name}`, "utf8")) as CloudEvent;
-  // Other types are for people to read; one that is not known is skipped.
-  if (isOffer(event)) await meldpunt.take(event.data);
+  try {
+    const event = JSON.parse(readFileSync(`${folder}/${name}`, "utf8")) as CloudEvent;
+    // Other types are for people to read; one that is not known is skipped.
+    if (isOffer(event)) await meldpunt.take(event.data);
+  } catch {
+    // Set it aside and tell meldpunt; one bad event must not stop those behind it.
+    console.error(`${name} could not be handled`);
+  }
   renameSync(`${folder}/${name}`, `${folder}/done/${name}`);
   underWay.delete(name);
 }

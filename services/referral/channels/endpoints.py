@@ -163,13 +163,15 @@ WHERE s.urn = $3 AND e.sequence BETWEEN $4 AND $5 ORDER BY e.sequence LIMIT $7
 ON CONFLICT (organisation, channel, sequence) DO UPDATE
     SET state = 'waiting', attempts = 0, queued_at = $6, next_try_at = $6,
         leased_until = NULL, delivered_at = NULL, escalate_at = NULL, escalated_at = NULL
+    -- Asked again and again, it rewrites nothing that is due already.
+    WHERE delivery.state <> 'waiting' OR delivery.attempts > 0 OR delivery.next_try_at > $6
 """
 
 
 async def replay(connection: Connection, lane: Lane, first: int, last: int, now: datetime) -> int:
     """Queue these events of the partner's feed once more, with a new table of tries.
 
-    Gives how many. The lane is locked.
+    Gives how many, without those that are due already. The lane is locked.
     """
     status = await connection.execute(
         _REPLAY,

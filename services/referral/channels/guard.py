@@ -130,7 +130,8 @@ def _authority_refusal(parts: SplitResult, port: int | None, policy: Policy) -> 
         return Refusal.MALFORMED
     if (443 if port is None else port) not in policy.ports:
         return Refusal.PORT
-    return _host_refusal(host)
+    # Brackets hold an address, of a version that may be still to come (RFC 3986); never a name.
+    return Refusal.ADDRESS_LITERAL if "[" in parts.netloc else _host_refusal(host)
 
 
 def _host_refusal(host: str) -> Refusal | None:

@@ -4,7 +4,7 @@ Pure. The words are Dutch at level B1. A notice holds no situation, no name and 
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -89,7 +89,15 @@ def dutch_moment(moment: datetime) -> str:
 
 def _due(data: dict[str, Any]) -> str | None:
     found = next((data[name] for name in _DUE if data.get(name)), None)
-    return None if found is None else dutch_moment(datetime.fromisoformat(found))
+    return None if found is None else _until(datetime.fromisoformat(found))
+
+
+def _until(moment: datetime) -> str:
+    # Of a whole day the day itself: midnight would be read as a day more.
+    local = moment.astimezone(_ZONE)
+    if local.time() != time.min:
+        return dutch_moment(moment)
+    return dutch_moment(moment - timedelta(seconds=1)).partition(" om ")[0]
 
 
 def _way(data: dict[str, Any], portal_url: str) -> str:

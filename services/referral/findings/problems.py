@@ -8,6 +8,7 @@ from services.referral.findings.recording import Refused, Settled
 _REFUSED = {
     "case-unknown": (404, "Your organisation has no case with this id."),
     "finding-unknown": (404, "There is no finding with this id that you take part in."),
+    "id-reused": (409, "This id was used for something else; send a new one."),
     "not-decided": (
         409,
         "First answer the referral with `completed`, outcome `decided` and the decision.",

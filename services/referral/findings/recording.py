@@ -55,7 +55,7 @@ async def issue(
 ) -> Settled:
     """Record a finding.
 
-    Raises Refused: case-unknown, not-decided, case-not-at-desk, finding-exists.
+    Raises Refused: case-unknown, id-reused, not-decided, case-not-at-desk, finding-exists.
     """
     effects = await begin(connection, publishing, [given.case_id], now)
     if given.case_id not in effects.core.cases:
@@ -64,6 +64,9 @@ async def issue(
     if given.by != DESK and decided is None:
         raise Refused("case-unknown")
     if (known := await store.find(connection, given.finding_id)) is not None:
+        if known.case_id != given.case_id:
+            # How a finding of another case stands is nothing to who only guessed its id.
+            raise Refused("id-reused")
         return Settled(_same(known, given), known)
     referral_id = decided[0] if decided is not None and decided[1] else None
     if given.by != DESK and referral_id is None:

@@ -269,6 +269,32 @@ async def test_a_legal_term_is_warned_of_twice_and_never_after_it(world):
     assert {item["term"] for item in news} == {"gpo_indienen"}
 
 
+async def test_who_accepts_later_hears_of_a_term_that_was_warned_of_before(world):
+    last_day = (datetime.now(UTC) + timedelta(days=9)).date()
+    term = Term(
+        term="gpo_indienen",
+        organisation="school",
+        length="42 days",
+        starts="decision",
+        source="S",
+        last_day=last_day,
+    )
+    row = await world.offered("school", terms=(term,))
+    await at(world, datetime.now(UTC))
+    assert (await names(world, row["case_id"])).count("term-warned") == 1
+    assert "case-news" not in await names(world, row["case_id"])
+    for _ in range(2):
+        assert (await world.say("school", row, "accepted")).status_code == 200
+    await world.say("school", row, "in-progress")
+    [news] = [e["data"] for e in await world.events(row["case_id"]) if e["name"] == "case-news"]
+    assert (news["news"], news["term"], news["organisation"]) == (
+        "term-ends",
+        "gpo_indienen",
+        "school",
+    )
+    assert news["last_day"] == last_day.isoformat()
+
+
 async def test_a_party_without_a_channel_is_handed_the_case_by_the_desk(world):
     event = assigned("unheard_of")
     await world.decide(event)

@@ -21,7 +21,7 @@ from contracts.referral import (
 )
 from deploy.conformance.lines import sign
 from examples.partners.behaviour import Behaviour
-from examples.partners.feed import read_event
+from examples.partners.feed import read_body, read_event
 from examples.partners.journal import PartnerLog
 from examples.partners.settings import read_settings
 from examples.partners.webhook_signature import NotFromMeldpunt, verify
@@ -174,6 +174,9 @@ def test_an_example_reads_every_event_of_a_feed_and_no_other(tmp_path: Path) -> 
     assert read_event(OFFER | {"type": OFFER["type"].replace("offer", "sunny-day")}) is None
     assert read_event(OFFER | {"data": {"referral_id": "x"}}) is None
     assert read_event({}) is None
+    assert read_body(json.dumps(OFFER).encode()) == read_event(OFFER)
+    assert read_body(b"[]") is None
+    assert read_body(b"no json") is None
     types = {model.event_type() for model in FEED_EVENTS}
     assert OFFER["type"] in types
     reminder = ReferralReminder(

@@ -85,7 +85,7 @@ def test_a_run_conforms_when_something_passed_and_nothing_failed() -> None:
     assert "does not conform yet" in summary([bad], 2)
     [text] = repairs([good, bad, none])
     assert "Your system: did not" in text
-    assert "partner must act: repair it" in text
+    assert "Partner must act: repair it" in text
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,8 @@ def test_the_key_is_made_once_and_only_where_allowed(tmp_path: Path) -> None:
 
 def settings(secret: str) -> IntakeSettings:
     return IntakeSettings(
-        environment="test", http_port=0, database_url="x", kafka_bootstrap="x", auth_jwks="x", auth_issuer="x",
+        environment="test", http_port=0, database_url="x", kafka_bootstrap="x", auth_jwks="x",
+        auth_issuer="x",
         receipt_secret=secret, master_key=base64.urlsafe_b64encode(SECRET).decode(),
         referral_url="x",
     )  # fmt: skip

@@ -169,3 +169,13 @@ def test_a_hidden_identity_is_confirmed() -> None:
     for state in IdentityState:
         text = status_words(replace(found(), identity=state), NOW).text
         assert ("aan niemand meer door" in text) is (state is IdentityState.HIDDEN)
+
+
+def test_a_term_of_whole_days_names_its_last_day_and_not_the_midnight_after_it() -> None:
+    midnight = datetime(2026, 12, 23, 23, 0, tzinfo=UTC)
+    standing = CaseStanding(
+        Stage.FINDING, "vangnet", "bevoegd_gezag", midnight, NextAction.REPLY_TO_FINDING
+    )
+    text = status_words(found(standing), NOW).text
+    assert "van het bestuur van de school, uiterlijk op 23 december 2026." in text
+    assert "24 december" not in text

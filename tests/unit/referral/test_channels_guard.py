@@ -48,6 +48,8 @@ HOSTILE_URLS = {
     "https://[fe80::1%25eth0]/": LITERAL,
     "https://[2a00:1450::1]/": LITERAL,
     "https://[::1/": Refusal.MALFORMED,
+    "https://[v1.partner.nl]/": LITERAL,
+    "https://[v1.partner.nl]:8443/": LITERAL,
     "https://localhost/": Refusal.NO_PUBLIC_NAME,
     "https://LOCALHOST/": Refusal.NO_PUBLIC_NAME,
     "https://localhost./": Refusal.MALFORMED,

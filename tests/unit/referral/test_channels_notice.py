@@ -51,6 +51,11 @@ def test_a_signal_asks_for_no_answer():
     assert "Uiterlijk" not in notice_of(event(signal=True), "").text
 
 
+def test_a_term_of_whole_days_names_its_last_day_and_not_the_midnight_after_it():
+    text = notice_of(event(received_by="2026-12-23T23:00:00Z"), "").text
+    assert "Uiterlijk: woensdag 23 december 2026\n" in text
+
+
 def test_every_event_of_a_feed_has_words_of_its_own():
     for kind in referral.FEED_EVENTS:
         assert kind.event_name in _WORDS

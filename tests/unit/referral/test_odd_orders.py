@@ -148,6 +148,8 @@ def test_an_organisation_is_left_out_once():
         replace(back, case=left_out(back.case, "school")), "school", NOW
     )
     assert switched.case.returned_by == ("school",)
+    [asks] = [item for item in switched.events if isinstance(item, RedecisionRequested)]
+    assert asks.reason == "switched-off"
 
 
 def _at(text: str) -> datetime:
@@ -174,7 +176,7 @@ def _reminded(since, due, *, urgency=Urgency.NORMAAL, region=None, actor="school
         # Both on the weekend: one moment for the two.
         (
             "2026-11-27T12:00+01:00",
-            "2026-11-30T12:00+01:00",
+            "2026-11-30T10:00+01:00",
             ("2026-11-30T09:00+01:00", "2026-11-30T09:00+01:00"),
         ),
         # The next working day comes too late: better on a Sunday than not at all.
@@ -193,7 +195,7 @@ def _reminded(since, due, *, urgency=Urgency.NORMAAL, region=None, actor="school
         (
             "2027-03-25T12:00+01:00",
             "2027-03-31T00:00+02:00",
-            ("2027-03-30T09:00+02:00", "2027-03-30T09:00+02:00"),
+            ("2027-03-30T04:21+02:00", "2027-03-30T09:00+02:00"),
         ),
         # The Sunday with an hour more.
         (
@@ -225,7 +227,7 @@ def test_a_school_is_reminded_after_its_holidays():
 
 
 def test_reminders_that_fall_together_are_one():
-    case = _reminded("2026-11-27T12:00+01:00", "2026-11-30T12:00+01:00")
+    case = _reminded("2026-11-27T12:00+01:00", "2026-11-30T10:00+01:00")
     standing = replace(stands(first()), case=case)
     monday = _at("2026-11-30T09:00+01:00")
     assert tick(standing, monday - timedelta(seconds=1)).verdict is Verdict.ILLEGAL

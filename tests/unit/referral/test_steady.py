@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from pydantic import SecretStr
+
+from services.referral import app as referral_app
+from services.referral.settings import ReferralSettings
 from services.referral.steady import DISTRUST_SECONDS, TOLERANCE_SECONDS, SteadyClock
 
 START = datetime(2026, 3, 29, 0, 59, 50, tzinfo=UTC)
@@ -64,3 +68,28 @@ def test_a_jump_back_never_gives_an_earlier_moment() -> None:
     seen += [times.pass_by(1, -600)]
     seen += [times.pass_by(1) for _ in range(30)]
     assert seen == sorted(seen)
+
+
+def test_the_channels_too_believe_no_jumping_clock(monkeypatch, tmp_path) -> None:
+    found = {}
+    whole = referral_app.channels_app.build
+
+    def build(*arguments, **named):
+        found.update(named)
+        return whole(*arguments, **named)
+
+    monkeypatch.setattr(referral_app.channels_app, "build", build)
+    referral_app.build(
+        ReferralSettings(
+            environment="test",
+            data_dir=tmp_path,
+            http_port=0,
+            database_url=SecretStr("postgresql://none"),
+            kafka_bootstrap="none:1",
+            auth_jwks=str(tmp_path / "jwks.json"),
+            auth_issuer="urn:test",
+            intake_url="http://intake.test",
+            signing_key_file=tmp_path / "key.pem",
+        )
+    )
+    assert isinstance(found["clock"], SteadyClock)

@@ -36,6 +36,15 @@ async def test_a_repeat_is_harmless_and_a_reused_id_is_refused(world):
     assert (len(view["replies"]), len(view["evidence"])) == (1, 1)
 
 
+async def test_an_id_of_another_case_tells_nothing_of_it(world):
+    theirs = await world.finding()
+    own = await world.case("gcbo")
+    guessed = await world.issue(own, "gcbo", findingId=theirs)
+    assert (guessed.status_code, guessed.json()["type"].split(":")[-1]) == (409, "id-reused")
+    assert "findingState" not in guessed.json()
+    assert "dueAt" not in guessed.json()
+
+
 async def test_two_at_once_make_one_finding(world):
     case_id = await world.case()
     answers = await asyncio.gather(*(world.issue(case_id) for _ in range(4)))

@@ -5,6 +5,7 @@ A DNS server that gives another address a moment later is never asked again.
 """
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -67,8 +68,19 @@ class Resolver:
 
 
 def _look_up(host: str, port: int) -> list[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    # With a dot at its end a name is whole. Without it the resolver would first try it below the
+    # search domains of this machine, which in a cluster are the names of our own services.
+    whole = f"{host}." if "." in host and not _is_address(host) else host
+    found = socket.getaddrinfo(whole, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(item[4][0]) for item in found))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):

@@ -217,6 +217,21 @@ async def test_a_hanging_dns_takes_one_thread_and_delays_nobody(monkeypatch):
     resolver.close()
 
 
+async def test_a_name_is_looked_up_whole_and_not_below_our_own_domains(monkeypatch):
+    asked = []
+
+    def look_up(host: str, port: int, **_: object) -> list[tuple]:
+        asked.append(host)
+        return [(2, 1, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", look_up)
+    resolver = network.Resolver()
+    for host in ("partner.nl", "127.0.0.1", "::1", "localhost"):
+        assert await resolver(host, 443) == ["127.0.0.1"]
+    resolver.close()
+    assert asked == ["partner.nl.", "127.0.0.1", "::1", "localhost"]
+
+
 async def test_a_socket_of_this_machine_is_never_opened():
     backend = network.GuardedBackend(LOOPBACK, network.Resolver(), httpcore.AnyIOBackend())
     with pytest.raises(network.AddressRefused):

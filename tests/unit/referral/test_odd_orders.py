@@ -24,6 +24,7 @@ from services.referral.domain import Verdict
 from services.referral.escalation import tick
 from services.referral.moves import left_out, stepped
 from services.referral.reminding import reminder_moments
+from services.referral.waves import Waves
 from tests.unit.referral.builders import (
     NOW,
     after,
@@ -240,3 +241,34 @@ def test_reminders_that_fall_together_are_one():
 def test_a_silent_holder_hears_of_it_before_it_is_called():
     standing = held()
     assert go(standing, Answer.IN_PROGRESS).case.timer_at is not None
+
+
+def _waves(*outcomes):
+    """The statuses per wave, of a holder (`school`) that passes a case on to `lkc`."""
+    standing = onward()
+    waves = Waves([standing.request, standing.holding])
+    for moved in outcomes:
+        known = {"school": standing.holding, "lkc": standing.request}
+        waves.add(
+            standing.case.case_id,
+            [replace(known[name], status=status) for name, status in moved.items()],
+        )
+    return [[item.status.value for item in wave] for wave in waves.all()]
+
+
+def test_moves_that_are_one_legal_step_are_written_once():
+    received, accepted = {"lkc": Status.RECEIVED}, {"lkc": Status.ACCEPTED}
+    assert _waves() == []
+    assert _waves(received) == [["received"]]
+    assert _waves(received, accepted) == [["accepted"]]
+    assert _waves({"school": Status.ON_HOLD}, {"school": Status.IN_PROGRESS}) == [["in-progress"]]
+
+
+def test_moves_that_are_no_legal_step_together_are_written_apart():
+    passed_on = {"school": Status.COMPLETED, "lkc": Status.ACCEPTED}
+    working, back = {"lkc": Status.IN_PROGRESS}, {"lkc": Status.FAILED}
+    assert _waves(passed_on, working) == [["completed", "accepted"], ["in-progress"]]
+    assert _waves({"school": Status.IN_PROGRESS}, passed_on, working, back) == [
+        ["completed", "accepted"],
+        ["failed"],
+    ]

@@ -54,7 +54,7 @@ def build(settings: ReferralSettings) -> FastAPI:
     def count(event: str, verdict: Verdict) -> None:
         outcomes.labels(event, verdict.value).inc()
 
-    findings = Findings(publishing)
+    findings = Findings(publishing, runtime.log)
     handlers = Handlers(publishing, partners, count, runtime.clock, findings.on_register)
     deadlines = Deadlines(
         runtime.database,

@@ -223,7 +223,8 @@ async def _held(
 async def _check(connection: Connection, case: Case, referral: Referral, organisation: str) -> None:
     if organisation in {DESK, referral.organisation}:
         raise Problem(400, "invalid-input", "Ask another organisation than your own or the desk.")
-    if case.refuses(organisation):
+    # Advice is asked of no loket in particular, so one that the case is about closes all of them.
+    if any(party.partition("/")[0] == organisation for party in case.never):
         raise Problem(
             409, "never", "The case is about that organisation, so it cannot be consulted."
         )

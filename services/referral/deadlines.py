@@ -2,25 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from services.chassis.db import Connection, Database
-from services.chassis.errors import TRANSIENT, is_defect
 from services.chassis.ids import Clock
 from services.chassis.telemetry import Logger
 from services.referral import escalation, legal_terms, postponing, records, store
 from services.referral.domain import Case, LegalTerm, Outcome, Referral, Verdict
 from services.referral.effects import Count, Effects, Publishing
 from services.referral.handlers import NOTICED
+from services.referral.postponing import PutOff, transient
 
 BATCH_MAX = 200
-# A case whose deadline meets a defect is left so long, and tried again then.
-PUT_OFF = timedelta(minutes=10)
 Fire = Callable[[Connection, datetime], Awaitable[int]]
 Act = Callable[[Effects, UUID], None]
 """What time does to one case, in memory."""
-PutOff = Callable[[Connection, UUID, datetime], Awaitable[None]]
 
 
 class Deadlines:
@@ -69,9 +66,14 @@ class Deadlines:
             try:
                 await self._all_of(fire)
             except Exception as error:
-                if _transient(error):
+                if transient(error):
                     raise
-                defects.append(error)
+                if self._log is None:
+                    defects.append(error)
+                    continue
+                # A service that ends for it would end again and again, and offer nothing meanwhile.
+                name = type(error).__name__
+                self._log.error("deadlines_defect", work=fire.__qualname__, error=name)
         if defects:
             raise defects[0]
 
@@ -173,47 +175,19 @@ class Deadlines:
         act: Act,
         put_off: PutOff,
     ) -> None:
-        """Do it to all cases at once; when that meets a defect, to each by itself."""
-        try:
-            await self._at_once(connection, cases, live, now, act)
-            return
-        except Exception as error:
-            if _transient(error):
-                raise
-        for case_id, case in sorted(cases.items()):
-            own = [item for item in live if item.case_id == case_id]
-            try:
-                await self._at_once(connection, {case_id: case}, own, now, act)
-            except Exception as error:
-                if _transient(error):
-                    raise
-                if self._log is not None:
-                    name = type(error).__name__
-                    self._log.error("deadline_defect", case_id=str(case_id), error=name)
-                await put_off(connection, case_id, now + PUT_OFF)
+        partners = await store.partners(connection)
 
-    async def _at_once(
-        self,
-        connection: Connection,
-        cases: Mapping[UUID, Case],
-        live: Sequence[Referral],
-        now: datetime,
-        act: Act,
-    ) -> None:
-        async with connection.transaction():
-            partners = await store.partners(connection)
-            effects = Effects(self._publishing, partners, cases, live)
-            for case_id in cases:
+        async def at_once(case_ids: Sequence[UUID]) -> None:
+            known = {case_id: cases[case_id] for case_id in case_ids}
+            own = [item for item in live if item.case_id in known]
+            effects = Effects(self._publishing, partners, known, own)
+            for case_id in known:
                 act(effects, case_id)
             await effects.write(connection, now)
-            # What the database checks at the commit must fail here, where it is known whose it is.
-            await connection.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+
+        await postponing.each(connection, cases, now, at_once, put_off, self._log)
 
     def _took(self, effects: Effects, outcome: Outcome, what: str) -> None:
         if outcome.verdict is Verdict.APPLIED:
             self._count(what, outcome.verdict)
         effects.add(outcome, None)
-
-
-def _transient(error: Exception) -> bool:
-    return isinstance(error, TRANSIENT) and not is_defect(error)

@@ -1,10 +1,62 @@
-"""SQL that puts a deadline off which met a defect; lock the case first."""
+"""One case that meets a defect when its time comes is put off; it holds up no other case.
 
-from collections.abc import Sequence
-from datetime import datetime
+What goes wrong in a batch is found by doing its cases one by one, each behind a savepoint. Lock
+the cases first.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.chassis.db import Connection
+from services.chassis.errors import TRANSIENT, is_defect
+from services.chassis.telemetry import Logger
+
+PUT_OFF = timedelta(minutes=10)
+Act = Callable[[Sequence[UUID]], Awaitable[None]]
+"""What time does to these cases, written in the caller's transaction."""
+PutOff = Callable[[Connection, UUID, datetime], Awaitable[None]]
+"""Lets a case's time come again, at that moment."""
+
+
+async def each(
+    connection: Connection,
+    case_ids: Iterable[UUID],
+    now: datetime,
+    act: Act,
+    put_off: PutOff,
+    log: Logger | None,
+) -> None:
+    """Do it to all cases at once; when that meets a defect, to each by itself."""
+    every = sorted(set(case_ids))
+    try:
+        await _at_once(connection, every, act)
+        return
+    except Exception as error:
+        if transient(error):
+            raise
+    for case_id in every:
+        try:
+            await _at_once(connection, [case_id], act)
+        except Exception as error:
+            if transient(error):
+                raise
+            if log is not None:
+                name = type(error).__name__
+                log.error("deadline_defect", case_id=str(case_id), error=name)
+            await put_off(connection, case_id, now + PUT_OFF)
+
+
+async def _at_once(connection: Connection, case_ids: Sequence[UUID], act: Act) -> None:
+    async with connection.transaction():
+        await act(case_ids)
+        # What the database checks at the commit must fail here, where it is known whose it is.
+        await connection.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
+
+
+def transient(error: Exception) -> bool:
+    """Whether trying the same again can help."""
+    return isinstance(error, TRANSIENT) and not is_defect(error)
 
 
 async def offer(connection: Connection, case_id: UUID, until: datetime) -> None:
@@ -31,4 +83,11 @@ async def warnings(
         case_id,
         terms,
         until,
+    )
+
+
+async def finding(connection: Connection, case_id: UUID, until: datetime) -> None:
+    """Claim the due finding of a locked case no sooner than `until`."""
+    await connection.execute(
+        "UPDATE finding SET fires_at = $2 WHERE case_id = $1 AND fires_at < $2", case_id, until
     )

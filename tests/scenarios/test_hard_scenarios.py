@@ -67,6 +67,10 @@ async def test_04_routing_inputs_change_twice_in_one_update(world):
     decision = assigned("lkc", number=2, case_id=row["case_id"])
     await world.decide(decision, decision)
     assert (await names(world, row["case_id"])).count("referral-offered") == 2
+    # Nor does that decision count once more when what it led to is over.
+    await world.say("lkc", await world.referral(row["case_id"]), "rejected", reason="capacity")
+    await world.decide(decision)
+    assert (await names(world, row["case_id"])).count("referral-offered") == 2
     await stands(world, row["case_id"])
 
 

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from contracts.finding import FindingState
 from contracts.routing import RegisterActivated
 from services.chassis.db import Connection
+from services.chassis.telemetry import Logger
+from services.referral import postponing
 from services.referral.effects import Publishing
 from services.referral.findings import ladder, store
 from services.referral.findings.domain import Finding, InForce
@@ -17,8 +20,9 @@ BATCH_MAX = 200
 class Findings:
     """Both work in the caller's transaction; several instances may do so at once."""
 
-    def __init__(self, publishing: Publishing) -> None:
+    def __init__(self, publishing: Publishing, log: Logger | None = None) -> None:
         self._publishing = publishing
+        self._log = log
 
     async def on_register(
         self, connection: Connection, events: Sequence[RegisterActivated], now: datetime
@@ -34,12 +38,16 @@ class Findings:
         case_ids = await store.lock_due(connection, now, BATCH_MAX)
         if not case_ids:
             return 0
-        effects = await begin(connection, self._publishing, case_ids, now)
-        for finding in await store.due_of_cases(connection, case_ids, now):
-            in_force = await _regime_for(connection, finding, now)
-            held = effects.held(finding.case_id)
-            effects.add(ladder.fire(finding, effects.reachable, held, now, in_force))
-        await effects.write(connection)
+
+        async def at_once(some: Sequence[UUID]) -> None:
+            effects = await begin(connection, self._publishing, some, now)
+            for finding in await store.due_of_cases(connection, some, now):
+                in_force = await _regime_for(connection, finding, now)
+                held = effects.held(finding.case_id)
+                effects.add(ladder.fire(finding, effects.reachable, held, now, in_force))
+            await effects.write(connection)
+
+        await postponing.each(connection, case_ids, now, at_once, postponing.finding, self._log)
         return len(case_ids)
 
 

@@ -39,6 +39,16 @@ async def test_one_consultation_id_in_two_cases_at_once_is_one_consultation(worl
     assert sum(found.count("consultation-asked") for found in asked) == 1
 
 
+@pytest.mark.parametrize("accused", ["school", "school/mentor_leerkracht"])
+async def test_nobody_asks_advice_of_who_the_case_is_about(world, accused):
+    row = await held(world, "lkc", never=(accused,))
+    refused = await ask(world, row, question(organisation="school"), "lkc")
+    assert (refused.status_code, refused.json()["type"].split(":")[-1]) == (409, "never")
+    # Lines that are only shown are no partners, and so cannot be asked either.
+    shown = await ask(world, row, question(organisation="kindertelefoon"), "lkc")
+    assert (shown.status_code, shown.json()["type"].split(":")[-1]) == (409, "no-channel")
+
+
 async def test_a_partner_that_was_switched_off_reads_nothing_as_an_adviser(world):
     row = await held(world)
     body = question(organisation="balans")

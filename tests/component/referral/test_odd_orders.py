@@ -12,6 +12,8 @@ from contracts.routing import CaseAssigned, OnwardRefused, Term
 from services.chassis.ids import utc_now
 from services.referral import answering, escalation, handlers, legal_terms
 from services.referral.deadlines import Deadlines
+from services.referral.findings import ladder
+from services.referral.findings.deadlines import Findings
 from services.referral.handlers import NOTICED
 from tests.component.referral.test_closed_loop import at, held
 from tests.component.referral.test_finding_of_a_case import _activate, _finding
@@ -228,6 +230,12 @@ async def test_one_work_that_fails_stops_no_other(world):
     with pytest.raises(ZeroDivisionError):
         await deadlines.work()
     assert done == [True]
+    log = _Log()
+    logged = Deadlines(
+        world.database, world.publishing, lambda *_: None, utc_now, 0.0, [broken, works], log=log
+    )
+    await logged.work()
+    assert (done, [line for line, _ in log.lines]) == ([True, True], ["deadlines_defect"])
     assert not (await world.case(event.case_id))["open"]
 
 
@@ -290,3 +298,34 @@ async def test_all_that_a_partner_says_of_a_case_at_once_is_one_transaction(worl
         if event["name"] == "referral-status-changed"
     ]
     assert told == ["received", "accepted", "in-progress", "completed"]
+
+
+async def test_a_finding_with_a_defect_is_tried_again(world, monkeypatch):
+    await _activate(world)
+    row = await world.offered("lkc", kind_at_primary="klacht")
+    await world.say("lkc", row, "accepted")
+    await world.say("lkc", row, "completed", outcome="decided", decision="upheld")
+    await world.client.post(
+        f"/cases/{row['case_id']}/findings", json=_finding(), headers=world.partner("lkc")
+    )
+    query = "SELECT * FROM finding WHERE case_id = $1"
+    fires_at = (await world.row(query, row["case_id"]))["fires_at"]
+    fire, log = ladder.fire, _Log()
+
+    def broken(finding, *rest):
+        if finding.case_id == row["case_id"]:
+            raise ZeroDivisionError
+        return fire(finding, *rest)
+
+    findings = Findings(world.publishing, log)
+    with monkeypatch.context() as patch:
+        patch.setattr(ladder, "fire", broken)
+        async with world.database.transaction() as connection:
+            await findings.fire(connection, fires_at)
+    after = await world.row(query, row["case_id"])
+    assert [line for line, _ in log.lines] == ["deadline_defect"]
+    assert (after["reminders"], after["fires_at"]) == (0, fires_at + timedelta(minutes=10))
+
+    async with world.database.transaction() as connection:
+        await findings.fire(connection, after["fires_at"])
+    assert (await world.row(query, row["case_id"]))["reminders"] == 1

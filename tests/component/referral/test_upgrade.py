@@ -37,13 +37,26 @@ async def test_cases_of_before_are_kept_and_can_go_on(databases, tmp_path):
         )
         await connection.execute(_CASE, case_id, "vangnet", 0)
         await connection.execute(_REFERRAL, case_id)
+        at_desk = uuid4()
+        await connection.execute(_CASE, at_desk, "vangnet", 0)
+        await connection.execute(
+            "UPDATE case_holder SET next_actor = 'vangnet', next_action = 'find-party'"
+            " WHERE case_id = $1",
+            at_desk,
+        )
 
         await migrate(owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 20)
 
-        case = case_of(await connection.fetchrow("SELECT * FROM case_holder"))
+        query = "SELECT * FROM case_holder WHERE case_id = $1"
+        case = case_of(await connection.fetchrow(query, case_id))
+        waiting = case_of(await connection.fetchrow(query, at_desk))
         referral = referral_of(await connection.fetchrow("SELECT * FROM referral"))
     finally:
         await connection.close()
     assert (case.holder, case.open, case.next_step.actor) == ("vangnet", True, "school")
     assert case.limits.accepted_within_minutes == 7200
     assert (referral.channel, referral.due_at is not None) == ("kafka", True)
+    # Of the offer the referral's own due time is the timer; the desk is reminded from now on.
+    assert case.timer_at is None
+    assert waiting.next_step is not None
+    assert waiting.timer_at == waiting.next_step.due_at

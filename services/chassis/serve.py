@@ -38,6 +38,7 @@ def serve(service: str, settings_class: type[S], build: Callable[[S], FastAPI]) 
         access_log=False,
         server_header=False,
         date_header=True,
+        forwarded_allow_ips=settings.trusted_proxies,
         timeout_graceful_shutdown=int(settings.drain_seconds_max),
     )
     server = uvicorn.Server(config)

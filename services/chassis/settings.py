@@ -30,6 +30,9 @@ class ServiceSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: Annotated[int, Field(ge=0, le=65535)]
     public_url: str = ""
+    # Whose X-Forwarded-For is believed: addresses or networks of the ingress, by commas. Without it
+    # every caller behind an ingress would share one limit.
+    trusted_proxies: str = "127.0.0.1"
     request_bytes_max: Annotated[int, Field(gt=0)] = 65_536
 
     database_url: SecretStr

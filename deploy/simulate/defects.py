@@ -33,9 +33,9 @@ class Defect:
 
 def _on_case(outcome: Outcome, **changes: Any) -> Outcome:
     """The outcome with another case, said consistently in its events."""
-    case: Case = replace(outcome.case, **changes)
+    case: Case = outcome.case._replace(**changes)
     events = tuple(announce.of_case(case, event) for event in outcome.events)
-    return replace(outcome, case=case, events=events)
+    return outcome._replace(case=case, events=events)
 
 
 def _accept_expired(
@@ -44,7 +44,7 @@ def _accept_expired(
     outcome = _CORE.answer(standing, referral, event, now, **more)
     late = outcome.verdict in {Verdict.EXPIRED, Verdict.WITHDRAWN, Verdict.HELD_BY_OTHER}
     if late and event.answer is Answer.ACCEPTED:
-        return rules.accepted(standing, replace(referral, status=Status.RECEIVED), now)
+        return rules.accepted(standing, referral._replace(status=Status.RECEIVED), now)
     return outcome
 
 
@@ -58,7 +58,7 @@ def _keep_old_holder(
     events = tuple(
         item for item in outcome.events if getattr(item, "status", None) is not Status.COMPLETED
     )
-    return replace(outcome, referrals=taken, events=events)
+    return outcome._replace(referrals=taken, events=events)
 
 
 def _let_go_at_once(
@@ -70,8 +70,7 @@ def _let_go_at_once(
     done = moves.moved(referral, Status.COMPLETED, now, business=BusinessStatus.REFERRED_ONWARD)
     case = moves.to_desk(outcome.case, referral)
     changed = announce.status_changed(case, done, now)
-    return replace(
-        _on_case(outcome, holder=case.holder, handoff=case.handoff),
+    return _on_case(outcome, holder=case.holder, handoff=case.handoff)._replace(
         referrals=(done,),
         events=(changed, announce.of_case(case, outcome.events[-1])),
     )
@@ -89,9 +88,9 @@ def _forgive_second_return(
     standing: Standing, referral: Referral, event: ReferralAnswered, now: datetime, **more: Any
 ) -> Outcome:
     before = standing.case.returns
-    first = replace(standing, case=replace(standing.case, returns=0))
+    first = standing._replace(case=standing.case._replace(returns=0))
     outcome = _CORE.answer(first, referral, event, now, **more)
-    return replace(outcome, case=replace(outcome.case, returns=before + outcome.case.returns))
+    return outcome._replace(case=outcome.case._replace(returns=before + outcome.case.returns))
 
 
 def _need_no_reason(
@@ -101,8 +100,8 @@ def _need_no_reason(
         return _CORE.answer(standing, referral, event, now, **more)
     given = event.model_copy(update={"reason": DeclineReason.CAPACITY})
     outcome = _CORE.answer(standing, referral, given, now, **more)
-    silent = tuple(replace(item, reason=None) for item in outcome.referrals)
-    return replace(outcome, referrals=silent)
+    silent = tuple(item._replace(reason=None) for item in outcome.referrals)
+    return outcome._replace(referrals=silent)
 
 
 def _forget_who_had_it(
@@ -111,7 +110,7 @@ def _forget_who_had_it(
     outcome = _CORE.answer(standing, referral, event, now, **more)
     if outcome.verdict is not Verdict.APPLIED or event.answer is not Answer.ACCEPTED:
         return outcome
-    return replace(outcome, case=replace(outcome.case, returned_by=()))
+    return outcome._replace(case=outcome.case._replace(returned_by=()))
 
 
 def _signal_is_pick_up(standing: Standing | None, event: Any, offering: Any, now: Any) -> Outcome:
@@ -119,7 +118,7 @@ def _signal_is_pick_up(standing: Standing | None, event: Any, offering: Any, now
     if not any(item.signal and item.status is Status.REQUESTED for item in outcome.referrals):
         return outcome
     case = moves.handled_by(outcome.case, event.organisation, now)
-    return _on_case(replace(outcome, case=case), next_step=case.next_step)
+    return _on_case(outcome._replace(case=case), next_step=case.next_step)
 
 
 def _reset_receipt(standing: Standing | None, event: Any, offering: Any, now: Any) -> Outcome:
@@ -128,7 +127,7 @@ def _reset_receipt(standing: Standing | None, event: Any, offering: Any, now: An
     outcome = _CORE.assign(standing, given, offering, now)
     if not again or outcome.verdict is not Verdict.APPLIED:
         return outcome
-    return replace(outcome, case=replace(outcome.case, first_received_at=now))
+    return outcome._replace(case=outcome.case._replace(first_received_at=now))
 
 
 def _forget_onward(standing: Standing | None, event: Any, offering: Any, now: Any) -> Outcome:
@@ -136,15 +135,15 @@ def _forget_onward(standing: Standing | None, event: Any, offering: Any, now: An
     if standing is None or standing.holding is None or outcome.referrals:
         return outcome
     number = max(standing.case.decision_number, event.number)
-    return Outcome(Verdict.BUSY, replace(standing.case, decision_number=number))
+    return Outcome(Verdict.BUSY, standing.case._replace(decision_number=number))
 
 
 def _ask_the_accused(
     standing: Standing, organisation: str, loket: str | None, offering: Any, now: datetime
 ) -> Outcome:
-    blind = replace(standing, case=replace(standing.case, never=()))
+    blind = standing._replace(case=standing.case._replace(never=()))
     outcome = by_desk.assigned(blind, organisation, loket, offering, now)
-    return replace(outcome, case=replace(outcome.case, never=standing.case.never))
+    return outcome._replace(case=outcome.case._replace(never=standing.case.never))
 
 
 def _silence_closes(standing: Standing, now: datetime) -> Outcome:
@@ -157,14 +156,14 @@ def _silence_closes(standing: Standing, now: datetime) -> Outcome:
     done = moves.moved(standing.holding, Status.COMPLETED, now)
     rest = moves.closed(outcome.case, ClosedBecause.COMPLETED, now)
     changed = announce.status_changed(rest.case, done, now)
-    return replace(rest, referrals=(done,), events=(changed, *rest.events))
+    return rest._replace(referrals=(done,), events=(changed, *rest.events))
 
 
 def _forget_timer(standing: Standing, now: datetime) -> Outcome:
     outcome = _CORE.tick(standing, now)
     if outcome.verdict is not Verdict.APPLIED:
         return outcome
-    return replace(outcome, case=replace(outcome.case, timer_at=None))
+    return outcome._replace(case=outcome.case._replace(timer_at=None))
 
 
 def _expire_early(standing: Standing, referral: Referral, reach: Any, now: datetime) -> Outcome:
@@ -173,7 +172,7 @@ def _expire_early(standing: Standing, referral: Referral, reach: Any, now: datet
 
 def _say_nothing(standing: Standing, referral_id: Any, answer_by: datetime, now: Any) -> Outcome:
     outcome = reporter.asked(standing, referral_id, answer_by, now)
-    return replace(outcome, events=())
+    return outcome._replace(events=())
 
 
 def _core(**changes: Callable[..., Outcome]) -> Subject:

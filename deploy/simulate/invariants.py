@@ -4,7 +4,6 @@ It keeps its own past and its own table of transitions, and asks the core for no
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from contracts.intake import ReportReceived
@@ -104,7 +103,7 @@ class Judge:
             quiet = not (outcome.referrals or outcome.events or outcome.feed)
             # The number of a decision is noted even so: routing has used it up.
             number = outcome.case.decision_number
-            same = before is None or outcome.case == replace(before.case, decision_number=number)
+            same = before is None or outcome.case == before.case._replace(decision_number=number)
             require(quiet and same, "P1", f"{outcome.verdict.value}, but something changed")
             return
         past = self._past[outcome.case.case_id]

@@ -1,6 +1,6 @@
 """What people at the desk do: assign, hand over by phone or letter, switch a party off. Pure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.referral import (
@@ -62,7 +62,7 @@ def assigned(
     if standing.holding is not None or (request is not None and not request.signal):
         return Outcome(Verdict.BUSY, case)
     # The lokets that routing named belong to the organisation of its decision.
-    case = replace(case, other_lokets=())
+    case = case._replace(other_lokets=())
     offer = offered(case, organisation, loket, offering, now)
     return joined(_given_way(standing, now), offer)
 
@@ -103,7 +103,7 @@ def handed_over(standing: Standing, referral: Referral, how: HandedOver, now: da
     """The desk brought the case by phone or letter; a letter proves no acceptance (P4)."""
     if referral.status not in OPEN:
         return Outcome(Verdict.DUPLICATE, standing.case)
-    brought = replace(referral, handed_over_by=how.by)
+    brought = referral._replace(handed_over_by=how.by)
     if how.declined is not None:
         return rules.declined(standing, brought, how.declined, None, now)
     if how.accepted:
@@ -133,7 +133,7 @@ def switched_off(standing: Standing, organisation: str, now: datetime) -> Outcom
         # Somebody is asked already: the case waits for that answer at the desk.
         ended = moved(held, Status.CANCELLED, now) if held is not None else None
         assert ended is not None
-        asked = replace(request, onward_of=None)
+        asked = request._replace(onward_of=None)
         case = stepped(to_desk(case, held), asking_step(asked), now)
         return Outcome(
             Verdict.APPLIED,
@@ -144,10 +144,9 @@ def switched_off(standing: Standing, organisation: str, now: datetime) -> Outcom
         )
     ended_all = tuple(moved(item, Status.CANCELLED, now) for item in gone)
     case = to_desk(case, held) if held in gone else case
-    case = replace(left_out(case, organisation), other_lokets=())
+    case = left_out(case, organisation)._replace(other_lokets=())
     rest = redecide(case, SWITCHED_OFF, now)
-    return replace(
-        rest,
+    return rest._replace(
         referrals=ended_all,
         events=(*(announce.status_changed(rest.case, i, now) for i in ended_all), *rest.events),
         feed=tuple(announce.withdrawn_item(i, now) for i in ended_all),

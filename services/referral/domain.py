@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.event import Event
@@ -102,8 +103,7 @@ class WhoMustAct(StrEnum):
     REPORTER = "reporter"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """One case: exactly one holder, and while it is open one next step.
 
     `handoff` counts changes of holder, `attempts` the referrals made, `returns` those that were
@@ -159,8 +159,7 @@ class Case:
         return organisation in self.never or f"{organisation}/{loket}" in self.never
 
 
-@dataclass(frozen=True, slots=True)
-class Referral:
+class Referral(NamedTuple):
     """One attempt at one organisation; `attempt` fences answers to earlier ones off.
 
     A signal goes to a party that reports nothing back: it does not expire, since silence is what
@@ -217,8 +216,7 @@ class Partner:
     active: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class FeedItem:
+class FeedItem(NamedTuple):
     """An event for one partner's own feed; `via` is the channel when it is not the usual one."""
 
     organisation: str
@@ -226,8 +224,7 @@ class FeedItem:
     via: Channel | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The state after an event and what has to be published because of it."""
 
     verdict: Verdict
@@ -237,8 +234,7 @@ class Outcome:
     feed: tuple[FeedItem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A case with its live referrals: the open request and the one that holds it, if any."""
 
     case: Case

@@ -5,7 +5,7 @@ when it was acknowledged but not decided, to the next organisation; after the se
 the desk. A holder that keeps silent stays the holder, and the desk calls.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -52,7 +52,7 @@ def expire(standing: Standing, referral: Referral, reach: Reach, now: datetime) 
         # A loket that the case is about is passed over, as everywhere.
         lokets = [x for x in case.other_lokets if not case.refuses(referral.organisation, x)]
         if lokets:
-            case = replace(case, other_lokets=tuple(lokets))
+            case = case._replace(other_lokets=tuple(lokets))
             return _other_loket(case, referral, reach, now)
         if reach.fallback is not None and _is_new(reach.fallback, referral):
             return _other_channel(case, referral, reach.fallback, now)
@@ -61,8 +61,7 @@ def expire(standing: Standing, referral: Referral, reach: Reach, now: datetime) 
         return holding.onward_ended(standing, failed, now)
     outcome = returned(case, failed, BusinessStatus.TERM_EXPIRED.value, now)
     rung = Rung.DESK if outcome.case.returns >= RETURNS_MAX else Rung.NEXT_ORGANISATION
-    return replace(
-        outcome,
+    return outcome._replace(
         events=(*outcome.events, announce.escalated(outcome.case, failed, rung, now)),
         feed=(announce.withdrawn_item(failed, now),),
     )
@@ -72,7 +71,7 @@ def _other_loket(case: Case, referral: Referral, reach: Reach, now: datetime) ->
     """The same organisation at another desk: a new attempt, and no return."""
     failed = moved(referral, Status.FAILED, now, business=BusinessStatus.TERM_EXPIRED)
     loket, *others = case.other_lokets
-    case = replace(case, other_lokets=tuple(others))
+    case = case._replace(other_lokets=tuple(others))
     again = offered(
         case,
         referral.organisation,
@@ -101,8 +100,7 @@ def _is_new(fallback: Channel, referral: Referral) -> bool:
 def _other_channel(case: Case, referral: Referral, fallback: Channel, now: datetime) -> Outcome:
     """The same attempt over another channel, with the same time once more."""
     received_by, accepted_by = limits_due(case.limits, now)
-    again = replace(
-        referral,
+    again = referral._replace(
         channel=fallback,
         rung=Rung.OTHER_CHANNEL,
         received_by=received_by,
@@ -115,7 +113,7 @@ def _other_channel(case: Case, referral: Referral, fallback: Channel, now: datet
         case,
         (again,),
         (announce.escalated(case, again, Rung.OTHER_CHANNEL, now),),
-        () if fallback is Channel.DESK else (replace(offer, via=fallback),),
+        () if fallback is Channel.DESK else (offer._replace(via=fallback),),
     )
 
 
@@ -140,8 +138,8 @@ def _reminded(standing: Standing, now: datetime) -> Outcome:
     step = case.next_step
     assert step is not None
     number = max(reminders_passed(case, now), case.reminders + 1)
-    case = replace(case, reminders=number, changed_at=now)
-    case = replace(case, timer_at=next_timer(case))
+    case = case._replace(reminders=number, changed_at=now)
+    case = case._replace(timer_at=next_timer(case))
     about = _whose_turn(standing, step.actor)
     told: tuple[FeedItem, ...] = ()
     if step.actor != DESK and about is not None:
@@ -194,4 +192,4 @@ def _unanswered(standing: Standing, now: datetime) -> Outcome:
 
 def _timeless(case: Case) -> Outcome:
     """A timer that means nothing: it is put out, or it would go off again and again."""
-    return Outcome(Verdict.APPLIED, replace(case, timer_at=None))
+    return Outcome(Verdict.APPLIED, case._replace(timer_at=None))

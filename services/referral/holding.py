@@ -1,6 +1,5 @@
 """What a holder says: progress, a pause, no contact, the end, a return, a referral onward. Pure."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from contracts.referral import (
@@ -69,17 +68,17 @@ def _in_progress(standing: Standing, referral: Referral, now: datetime) -> Outco
     working = referral if again else moved(referral, Status.IN_PROGRESS, now)
     sought = referral.onward_to is not None and case.seeks(now)
     if standing.request is None and not sought:
-        working = replace(working, onward_to=None)
-    working = replace(working, business_status=_passing_on(working), until=None)
+        working = working._replace(onward_to=None)
+    working = working._replace(business_status=_passing_on(working), until=None)
     # While a next party is sought, the desk still has to see that one is found.
-    case = replace(case, changed_at=now) if sought else handled_by(case, working.organisation, now)
+    case = case._replace(changed_at=now) if sought else handled_by(case, working.organisation, now)
     return _told(case, working, now)
 
 
 def _on_hold(case: Case, referral: Referral, event: ReferralAnswered, now: datetime) -> Outcome:
     again = referral.status is Status.ON_HOLD
     waiting = referral if again else moved(referral, Status.ON_HOLD, now)
-    waiting = replace(waiting, business_status=_passing_on(referral), until=event.until)
+    waiting = waiting._replace(business_status=_passing_on(referral), until=event.until)
     assert event.until is not None
     step = NextStep(actor=referral.organisation, action=NextAction.HANDLE, due_at=event.until)
     return _told(stepped(case, step, now), waiting, now)
@@ -94,7 +93,7 @@ def _no_contact(case: Case, referral: Referral, now: datetime) -> Outcome:
     """The holder cannot reach the reporter: the desk tries, the holder stays holder."""
     again = referral.status is Status.ON_HOLD
     waiting = referral if again else moved(referral, Status.ON_HOLD, now)
-    waiting = replace(waiting, business_status=BusinessStatus.NO_CONTACT, until=None)
+    waiting = waiting._replace(business_status=BusinessStatus.NO_CONTACT, until=None)
     step = desk_step(case.urgency, NextAction.ASK_REPORTER, now)
     return _told(stepped(case, step, now), waiting, now)
 
@@ -103,8 +102,8 @@ def _completed(
     standing: Standing, referral: Referral, event: ReferralAnswered, now: datetime
 ) -> Outcome:
     """The end, if somebody was helped: what is unsolved goes to the desk, never into a drawer."""
-    done = replace(
-        moved(referral, Status.COMPLETED, now), outcome=event.outcome, decision=event.decision
+    done = moved(referral, Status.COMPLETED, now)._replace(
+        outcome=event.outcome, decision=event.decision
     )
     case, outcome = standing.case, event.outcome
     assert outcome is not None
@@ -123,8 +122,7 @@ def _completed(
 def _given_back(
     standing: Standing, referral: Referral, event: ReferralAnswered, now: datetime
 ) -> Outcome:
-    back = replace(
-        moved(referral, Status.FAILED, now, business=BusinessStatus.RETURNED),
+    back = moved(referral, Status.FAILED, now, business=BusinessStatus.RETURNED)._replace(
         reason=event.reason,
         suggested_organisation=event.suggested_organisation,
     )
@@ -138,10 +136,10 @@ def _refers_onward(
 ) -> Outcome:
     """The holder names the next party: routing checks it, the holder stays until it accepts."""
     target = event.suggested_organisation
-    waiting = replace(referral, business_status=BusinessStatus.REFERRED_ONWARD, onward_to=target)
+    waiting = referral._replace(business_status=BusinessStatus.REFERRED_ONWARD, onward_to=target)
     rest = redecide(case, BusinessStatus.REFERRED_ONWARD.value, now, proposed=target, onward=True)
     changed = announce.status_changed(rest.case, waiting, now)
-    return replace(rest, referrals=(waiting,), events=(changed, *rest.events))
+    return rest._replace(referrals=(waiting,), events=(changed, *rest.events))
 
 
 def onward_refused(standing: Standing, problem: str, now: datetime) -> Outcome:
@@ -154,7 +152,7 @@ def onward_refused(standing: Standing, problem: str, now: datetime) -> Outcome:
     case = handled_by(standing.case, held.organisation, now)
     told = _told(case, kept, now)
     item = announce.news(kept, News.ONWARD_REFUSED, now, other=target, problem=problem)
-    return replace(told, feed=(item,))
+    return told._replace(feed=(item,))
 
 
 def onward_ended(standing: Standing, request: Referral, now: datetime) -> Outcome:
@@ -182,7 +180,7 @@ def _kept(held: Referral) -> Referral:
     # A pause without a date is one for want of contact, and it still is.
     undated = held.status is Status.ON_HOLD and held.until is None
     status = BusinessStatus.NO_CONTACT if undated else None
-    return replace(held, business_status=status, onward_to=None)
+    return held._replace(business_status=status, onward_to=None)
 
 
 def taken_back(
@@ -202,8 +200,7 @@ def taken_back(
     ]
     rest = at_desk(case, reason, now)
     every = (*ended, *gone)
-    return replace(
-        rest,
+    return rest._replace(
         referrals=every,
         events=(*(announce.status_changed(rest.case, item, now) for item in every), *rest.events),
         feed=tuple(announce.withdrawn_item(item, now) for item in every),
@@ -232,7 +229,7 @@ def _told(case: Case, referral: Referral, now: datetime) -> Outcome:
 
 def _with(rest: Outcome, referral: Referral, now: datetime) -> Outcome:
     changed = announce.status_changed(rest.case, referral, now)
-    return replace(rest, referrals=(referral,), events=(changed, *rest.events))
+    return rest._replace(referrals=(referral,), events=(changed, *rest.events))
 
 
 def _among(referral: Referral, others: tuple[Referral, ...]) -> bool:

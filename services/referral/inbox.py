@@ -49,33 +49,39 @@ def _add_events(routes: APIRouter) -> None:
 
         The sequence has no holes: ask again with `after` set to `lastSequence`, or acknowledge
         that and leave `after` out. Any earlier `after` replays. With `waitSeconds` the answer
-        waits for a first event.
+        waits for a first event. An `after` beyond `feedLastSequence` gets nothing until the feed
+        has come so far: go back to what you really have.
         """
         runtime: Runtime = request.app.state.runtime
         organisation = own(principal)
         if after is None:
             async with runtime.database.connection() as connection:
                 after = (await inbox_store.state(connection, organisation)).acknowledged
-        found = await _read(request, organisation, after, limit, wait_seconds)
+        found, feed_last = await _read(request, organisation, after, limit, wait_seconds)
         return PartnerEvents(
             events=[to_structured(item) | {"data": orjson.loads(item.data)} for item in found],
             last_sequence=found[-1].sequence if found else after,
+            feed_last_sequence=feed_last,
         )
 
 
 async def _read(
     request: Request, organisation: str, after: int, limit: int, wait_seconds: float
-) -> list[Envelope]:
-    """What comes after a sequence; waits for a first event without holding a connection."""
+) -> tuple[list[Envelope], int]:
+    """What comes after a sequence, and the last sequence of the feed.
+
+    Waits for a first event without holding a connection.
+    """
     runtime: Runtime = request.app.state.runtime
     source, loop = feed_source(organisation), asyncio.get_running_loop()
     deadline = loop.time() + wait_seconds
     while True:
         async with runtime.database.connection() as connection:
             found = await journal.read_feed(connection, source, after, limit)
-        left = deadline - loop.time()
-        if found or left <= 0 or runtime.stopping() or await request.is_disconnected():
-            return found
+            left = deadline - loop.time()
+            if found or left <= 0 or runtime.stopping() or await request.is_disconnected():
+                # Read after the events, so that it is never before the last of them.
+                return found, await journal.last_sequence(connection, source)
         await asyncio.sleep(min(_WAIT_ROUND_SECONDS, left))
 
 
@@ -100,7 +106,7 @@ def _add_acknowledgement(routes: APIRouter) -> None:
         return Acknowledged(
             acknowledged=after.acknowledged,
             acknowledged_at=after.acknowledged_at,
-            last_sequence=after.last,
+            feed_last_sequence=after.last,
             waiting=after.last - after.acknowledged,
         )
 

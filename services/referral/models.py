@@ -133,10 +133,15 @@ class CapabilityView(Model):
 
 
 class PartnerEvents(Model):
-    """Events of the caller's own feed as structured CloudEvents, oldest first."""
+    """Events of the caller's own feed as structured CloudEvents, oldest first.
+
+    `lastSequence` is the next `after`; `feedLastSequence` is the last event that your feed has. An
+    `after` beyond that is a mistake of yours, or the feed was restored from an older copy.
+    """
 
     events: list[dict[str, Any]]
     last_sequence: int
+    feed_last_sequence: int
 
 
 class AcknowledgementGiven(Strict):
@@ -150,7 +155,7 @@ class Acknowledged(Model):
 
     acknowledged: int
     acknowledged_at: datetime | None
-    last_sequence: int
+    feed_last_sequence: int
     waiting: int
 
 

@@ -4,7 +4,6 @@ Every change of a referral's status goes through `moved`, which knows the table 
 every change of who acts next goes through `stepped`, which sets the timer that belongs to it.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,14 +48,14 @@ _ASKING = {
 
 def stepped(case: Case, step: NextStep | None, now: datetime, **changes: Any) -> Case:
     """The case with another next step; its timer and reminders begin anew."""
-    case = replace(case, next_step=step, step_since=now, reminders=0, changed_at=now, **changes)
-    return replace(case, timer_at=next_timer(case))
+    case = case._replace(next_step=step, step_since=now, reminders=0, changed_at=now, **changes)
+    return case._replace(timer_at=next_timer(case))
 
 
 def left_out(case: Case, organisation: str) -> Case:
     """The case with one more organisation that does not get it again."""
     every = dict.fromkeys((*case.returned_by, organisation))
-    return replace(case, returned_by=tuple(every))
+    return case._replace(returned_by=tuple(every))
 
 
 def handled_by(case: Case, organisation: str, now: datetime, **changes: Any) -> Case:
@@ -81,7 +80,7 @@ def to_desk(case: Case, held: Referral | None) -> Case:
     """The desk is the holder; that is a handoff when an organisation was."""
     if held is None or case.holder == DESK:
         return case
-    return replace(case, holder=DESK, handoff=case.handoff + 1)
+    return case._replace(holder=DESK, handoff=case.handoff + 1)
 
 
 def at_desk(case: Case, reason: DeskReason, now: datetime) -> Outcome:
@@ -123,14 +122,14 @@ def redecide(
 def returned(case: Case, referral: Referral, why: str, now: datetime) -> Outcome:
     """First return: routing decides again. Second: the desk, because a circle helps nobody."""
     case = left_out(case, referral.organisation)
-    case = replace(case, returns=case.returns + 1, other_lokets=())
+    case = case._replace(returns=case.returns + 1, other_lokets=())
     if case.returns >= RETURNS_MAX:
         expired = referral.business_status is BusinessStatus.TERM_EXPIRED
         rest = at_desk(case, DeskReason.TERM_EXPIRED if expired else DeskReason.SECOND_RETURN, now)
     else:
         rest = redecide(case, why, now, proposed=referral.suggested_organisation)
     changed = announce.status_changed(rest.case, referral, now)
-    return replace(rest, referrals=(referral,), events=(changed, *rest.events))
+    return rest._replace(referrals=(referral,), events=(changed, *rest.events))
 
 
 def moved(
@@ -143,8 +142,7 @@ def moved(
     if status not in TRANSITIONS[referral.status]:
         raise IllegalTransition(f"{referral.status.value} to {status.value}")
     answered = status in {Status.RECEIVED, Status.ACCEPTED, Status.REJECTED}
-    return replace(
-        referral,
+    return referral._replace(
         status=status,
         business_status=business,
         received_at=referral.received_at or (now if answered else None),

@@ -3,7 +3,7 @@
 Every path ends in an offer that is out, or in a case at the desk that says why.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -57,19 +57,18 @@ def assign(
     case, request = standing.case, standing.request
     if event.number <= case.decision_number:
         return Outcome(Verdict.OUTDATED, case)
-    noted = replace(case, decision_number=event.number)
+    noted = case._replace(decision_number=event.number)
     if not case.open or case.desk_reason in {DeskReason.WITHDRAWN, DeskReason.FINDING}:
         # People judge a withdrawal, and follow a finding; no decision from before goes out.
         return Outcome(Verdict.OUTDATED, noted)
     if event.onward:
         return _onward(standing, event, offering, now)
     if standing.holding is not None or (request is not None and not request.signal):
-        return _overtaken(replace(standing, case=noted), now)
+        return _overtaken(standing._replace(case=noted), now)
     withdrawn = () if request is None else (moved(request, Status.CANCELLED, now),)
     decided = _decided(_renewed(case, event, now), event, offering, now)
     before = [announce.status_changed(decided.case, item, now) for item in withdrawn]
-    return replace(
-        decided,
+    return decided._replace(
         referrals=(*withdrawn, *decided.referrals),
         events=(*before, *decided.events),
         feed=(*(announce.withdrawn_item(item, now) for item in withdrawn), *decided.feed),
@@ -104,8 +103,7 @@ def _opened(event: CaseAssigned, now: datetime) -> Case:
 
 
 def _renewed(case: Case, event: CaseAssigned, now: datetime) -> Case:
-    return replace(
-        case,
+    return case._replace(
         decision_id=event.decision_id,
         decision_number=event.number,
         kind=event.kind_at_primary,
@@ -149,10 +147,10 @@ def _onward(standing: Standing, event: CaseAssigned, offering: Offering, now: da
     """Routing agrees with the holder's proposal: it is offered, and the holder stays holder."""
     held = standing.holding
     if held is None or held.onward_to != event.organisation or standing.request is not None:
-        noted = replace(standing.case, decision_number=event.number)
-        return _overtaken(replace(standing, case=noted), now)
+        noted = standing.case._replace(decision_number=event.number)
+        return _overtaken(standing._replace(case=noted), now)
     case = _renewed(standing.case, event, now)
-    kept = replace(standing, case=case)
+    kept = standing._replace(case=case)
     if case.refuses(event.organisation, event.loket):
         return holding.onward_refused(kept, ProposalProblem.ACCUSED_PARTY.value, now)
     if offering.channel is None:
@@ -161,7 +159,7 @@ def _onward(standing: Standing, event: CaseAssigned, offering: Offering, now: da
         case, event.organisation, event.loket, offering, now, onward_of=held.referral_id
     )
     news = announce.onward_news(held, event.organisation, now)
-    return replace(outcome, feed=(*outcome.feed, news))
+    return outcome._replace(feed=(*outcome.feed, news))
 
 
 def _overtaken(standing: Standing, now: datetime) -> Outcome:
@@ -208,7 +206,7 @@ def offered(
         channel=channel,
         onward_of=onward_of,
     )
-    case = replace(case, attempts=referral.attempt)
+    case = case._replace(attempts=referral.attempt)
     follow: tuple[Event, ...] = ()
     if signal and channel is not Channel.DESK:
         # Delivered is not picked up (P4): whoever reports nothing back is never the next actor.

@@ -4,7 +4,6 @@ A reporter may always stop; a case in acute danger is looked at by people before
 because duties to report (WPO 4a, Wet verplichte meldcode) do not end with a withdrawal.
 """
 
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -62,11 +61,10 @@ def _ended(
     case = standing.case
     if standing.holding is not None:
         # Nobody has the case any more, so it is on file at the desk.
-        case = replace(case, holder=DESK, handoff=case.handoff + 1)
+        case = case._replace(holder=DESK, handoff=case.handoff + 1)
     rest = closed(case, because, now)
     changed = (announce.status_changed(rest.case, item, now) for item in ended)
-    return replace(
-        rest,
+    return rest._replace(
         referrals=ended,
         events=(*changed, *rest.events),
         feed=tuple(announce.withdrawn_item(item, now) for item in ended),
@@ -90,7 +88,7 @@ def answered(standing: Standing, question_id: UUID, now: datetime) -> Outcome:
         return Outcome(Verdict.OUTDATED, standing.case)
     case = standing.case
     waits = case.next_step is not None and case.next_step.actor == REPORTER
-    case = handled_by(case, held.organisation, now) if waits else replace(case, changed_at=now)
+    case = handled_by(case, held.organisation, now) if waits else case._replace(changed_at=now)
     item = announce.news(held, News.QUESTION_ANSWERED, now, reference_id=question_id)
     return Outcome(
         Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),), (item,)
@@ -103,7 +101,7 @@ def identity_hidden(standing: Standing, now: datetime) -> Outcome:
     if ContentField.IDENTITY not in case.content:
         return Outcome(Verdict.DUPLICATE, case)
     content = tuple(item for item in case.content if item is not ContentField.IDENTITY)
-    case = replace(case, content=content, changed_at=now)
+    case = case._replace(content=content, changed_at=now)
     told = tuple(announce.news(item, News.IDENTITY_HIDDEN, now) for item in _live(standing))
     return Outcome(Verdict.APPLIED, case, feed=told)
 
@@ -125,7 +123,7 @@ def not_helped(standing: Standing, now: datetime) -> Outcome:
     if case.open and not asking:
         return Outcome(Verdict.DUPLICATE, case)
     moved_on = case.holder != DESK
-    case = replace(case, open=True, holder=DESK, handoff=case.handoff + moved_on)
+    case = case._replace(open=True, holder=DESK, handoff=case.handoff + moved_on)
     return joined(Outcome(Verdict.APPLIED, case), at_desk(case, DeskReason.NOT_HELPED, now))
 
 

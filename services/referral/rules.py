@@ -5,7 +5,6 @@ is open, a next step. What routing decides is in `offering`, what a holder says 
 time does in `escalation`, what the reporter does in `reporter`, what the desk does in `by_desk`.
 """
 
-from dataclasses import replace
 from datetime import datetime
 
 from contracts.event import Event
@@ -78,7 +77,7 @@ def received(standing: Standing, referral: Referral, now: datetime) -> Outcome:
     case, found = standing.case, moved(referral, Status.RECEIVED, now)
     if referral.channel is Channel.DESK:
         # However long the desk took to bring it: the time to decide begins with the receipt.
-        found = replace(found, accepted_by=limits_due(case.limits, now)[1])
+        found = found._replace(accepted_by=limits_due(case.limits, now)[1])
     told: tuple[Event, ...] = ()
     if not referral.signal:
         case = stepped(case, asking_step(found), now)
@@ -128,8 +127,7 @@ def declined(
     now: datetime,
 ) -> Outcome:
     """The organisation gives the case back with a reason, and may name a better party."""
-    rejected = replace(
-        moved(referral, Status.REJECTED, now, business=BusinessStatus.RETURNED),
+    rejected = moved(referral, Status.REJECTED, now, business=BusinessStatus.RETURNED)._replace(
         reason=reason,
         suggested_organisation=better,
     )

@@ -1,7 +1,6 @@
 """What one transaction writes of findings, with the cases that rest for them."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -78,7 +77,7 @@ class FindingEffects:
         if finding.step is not None and rests:
             followed = by_desk.followed(standing, finding.step.of_case, self.now)
             # The finding reminds and escalates by itself; a second timer would say it twice.
-            return replace(followed, case=replace(followed.case, timer_at=None))
+            return followed._replace(case=followed.case._replace(timer_at=None))
         if not rests:
             # The case has gone on since, and with it its timer.
             return CaseOutcome(CaseVerdict.OUTDATED, case)

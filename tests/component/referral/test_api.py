@@ -170,7 +170,7 @@ async def test_the_feed_waits_for_a_first_event(world):
         )
 
     empty = await ask(0.3)
-    assert empty.json() == {"events": [], "lastSequence": 0}
+    assert empty.json() == {"events": [], "lastSequence": 0, "feedLastSequence": 0}
     assert time.monotonic() - started >= 0.3
     waiting = asyncio.create_task(ask(10))
     await asyncio.sleep(0.1)

@@ -41,11 +41,28 @@ async def test_what_is_acknowledged_is_not_given_again_unless_it_is_asked_for(wo
     said = (await acknowledge(world, who, 3)).json()
     late = (await acknowledge(world, who, 1)).json()
 
-    assert (said["acknowledged"], said["lastSequence"], said["waiting"]) == (3, 4, 1)
+    assert (said["acknowledged"], said["feedLastSequence"], said["waiting"]) == (3, 4, 1)
     assert late == said
     assert await feed(who) == [4]
     assert await feed(who, after=0) == [1, 2, 3, 4]
     assert await feed(who, after=1, limit=2) == [2, 3]
+
+
+async def test_who_asks_beyond_the_end_of_its_feed_can_see_that(world):
+    for _ in range(3):
+        await world.offered("cnv")
+    headers = world.partner("cnv")
+
+    async def page(**params) -> dict:
+        return (await world.client.get("/partner-events", headers=headers, params=params)).json()
+
+    short = await page(limit=1)
+    assert (short["lastSequence"], short["feedLastSequence"]) == (1, 3)
+    at_the_end = await page(after=3)
+    assert at_the_end == {"events": [], "lastSequence": 3, "feedLastSequence": 3}
+    # It waits all the same: the feed may still come so far.
+    beyond = await page(after=5, waitSeconds=0.3)
+    assert beyond == {"events": [], "lastSequence": 5, "feedLastSequence": 3}
 
 
 async def test_what_was_never_sent_cannot_be_acknowledged(world):

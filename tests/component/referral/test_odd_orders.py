@@ -1,6 +1,5 @@
 """What happens seldom, and must not stop the rest: odd orders of events on a real PostgreSQL."""
 
-from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -123,7 +122,7 @@ def _breaks(rule, case_id, *, late: bool):
         if not late:
             raise ZeroDivisionError
         outcome = rule(standing, *rest)
-        return replace(outcome, case=replace(outcome.case, holder="nobody", handoff=1))
+        return outcome._replace(case=outcome.case._replace(holder="nobody", handoff=1))
 
     return broken
 

@@ -1,6 +1,5 @@
 """What time does: reminders at their moments, then one rung after another, and never a close."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -216,8 +215,8 @@ def test_the_moments_of_a_step(actor, action, minutes, moments):
     ends = action is NextAction.HANDLE or actor == REPORTER
     last = step.due_at if ends else None
     assert case.timer_at == (after(moments[0]) if moments else last)
-    assert next_timer(replace(case, reminders=len(moments))) == last
-    assert next_timer(replace(case, reminders=99)) == last
+    assert next_timer(case._replace(reminders=len(moments))) == last
+    assert next_timer(case._replace(reminders=99)) == last
 
 
 def test_a_step_that_is_over_when_it_begins_is_not_reminded_for_ever():
@@ -226,7 +225,7 @@ def test_a_step_that_is_over_when_it_begins_is_not_reminded_for_ever():
     case = stepped(first().case, step, NOW)
 
     assert len(reminder_moments(case)) == DESK_REMINDERS_MAX
-    assert next_timer(replace(case, reminders=DESK_REMINDERS_MAX)) is None
+    assert next_timer(case._replace(reminders=DESK_REMINDERS_MAX)) is None
 
 
 def _ticks(standing, until):
@@ -355,9 +354,9 @@ def test_nothing_ticks_in_a_closed_case():
 def test_a_timer_that_nothing_belongs_to_is_put_out():
     standing = held()
     moment = standing.case.next_step.due_at
-    late = replace(standing.case, reminders=2, timer_at=moment)
+    late = standing.case._replace(reminders=2, timer_at=moment)
     outcome = tick(Standing(late), moment)
-    assert outcome.case == replace(late, timer_at=None)
+    assert outcome.case == late._replace(timer_at=None)
     assert not outcome.events
     assert not outcome.feed
 

@@ -1,6 +1,5 @@
 """Answers and decisions that come at a bad moment: what they leave behind can still move on."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -68,7 +67,7 @@ def test_a_holder_is_what_it_was_when_its_referral_onward_ends(before):
     refused = stands(holding.onward_refused(standing, "not-competent", NOW), standing)
     offer = rules.assign(standing, again(standing, "lkc", onward=True), offering(), NOW)
     asked = stands(offer, standing)
-    declined = stands(holding.onward_ended(asked, replace(asked.request), NOW), asked)
+    declined = stands(holding.onward_ended(asked, asked.request._replace(), NOW), asked)
 
     for after_it in (refused, declined):
         kept = after_it.holding
@@ -127,7 +126,7 @@ def test_a_decision_from_before_a_finding_does_not_send_its_case_out():
     late = rules.assign(done, again(done, "school"), offering(), NOW)
 
     assert (late.verdict, late.referrals, late.events) == (Verdict.OUTDATED, (), ())
-    assert late.case == replace(done.case, decision_number=done.case.decision_number + 1)
+    assert late.case == done.case._replace(decision_number=done.case.decision_number + 1)
 
 
 def test_saying_not_helped_again_gives_the_desk_no_more_time():
@@ -146,7 +145,7 @@ def test_an_organisation_is_left_out_once():
     gone = stands(rules.withdraw(standing, standing.holding, NOW), standing)
     back = stands(by_desk.assigned(gone, "school", None, offering(), NOW), gone)
     switched = by_desk.switched_off(
-        replace(back, case=left_out(back.case, "school")), "school", NOW
+        back._replace(case=left_out(back.case, "school")), "school", NOW
     )
     assert switched.case.returned_by == ("school",)
     [asks] = [item for item in switched.events if isinstance(item, RedecisionRequested)]
@@ -159,7 +158,7 @@ def _at(text: str) -> datetime:
 
 def _reminded(since, due, *, urgency=Urgency.NORMAAL, region=None, actor="school"):
     limits = HandlingLimits(received_within_minutes=60, accepted_within_minutes=480, region=region)
-    case = replace(first().case, urgency=urgency, limits=limits)
+    case = first().case._replace(urgency=urgency, limits=limits)
     action = NextAction.FIND_PARTY if actor == DESK else NextAction.DECIDE
     step = NextStep(actor=actor, action=action, due_at=_at(due))
     return stepped(case, step, _at(since))
@@ -229,7 +228,7 @@ def test_a_school_is_reminded_after_its_holidays():
 
 def test_reminders_that_fall_together_are_one():
     case = _reminded("2026-11-27T12:00+01:00", "2026-11-30T10:00+01:00")
-    standing = replace(stands(first()), case=case)
+    standing = stands(first())._replace(case=case)
     monday = _at("2026-11-30T09:00+01:00")
     assert tick(standing, monday - timedelta(seconds=1)).verdict is Verdict.ILLEGAL
     outcome = tick(standing, monday)
@@ -251,7 +250,7 @@ def _waves(*outcomes):
         known = {"school": standing.holding, "lkc": standing.request}
         waves.add(
             standing.case.case_id,
-            [replace(known[name], status=status) for name, status in moved.items()],
+            [known[name]._replace(status=status) for name, status in moved.items()],
         )
     return [[item.status.value for item in wave] for wave in waves.all()]
 

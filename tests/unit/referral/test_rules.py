@@ -1,7 +1,5 @@
 """What a decision of routing and the first answers do to a case."""
 
-from dataclasses import replace
-
 import pytest
 
 from contracts.intake import ContentField
@@ -245,7 +243,7 @@ def test_of_a_decision_that_comes_too_late_only_the_number_is_noted(name):
     outcome = rules.assign(standing, event, offering(), NOW)
 
     assert outcome.verdict is verdict
-    assert outcome.case == replace(standing.case, decision_number=event.number)
+    assert outcome.case == standing.case._replace(decision_number=event.number)
     assert not outcome.referrals
     assert not outcome.events
     assert not outcome.feed
@@ -257,7 +255,7 @@ def test_after_a_decision_that_came_too_late_routing_is_asked_with_a_fresh_numbe
     chosen = stands(by_desk.assigned(waiting, "lkc", None, offering(), NOW), waiting)
     late = rules.assign(chosen, again(chosen, "bevoegd_gezag"), offering(), NOW)
 
-    noted = replace(chosen, case=replace(late.case, returns=0))
+    noted = chosen._replace(case=late.case._replace(returns=0))
     [redecision] = [e for e in said(noted, J).events if isinstance(e, RedecisionRequested)]
 
     assert redecision.decision_number == 3

@@ -1,6 +1,5 @@
 """Any order of all commands keeps the promises P2, P3, P4 and P7."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
@@ -94,7 +93,7 @@ class OneCase(RuleBasedStateMachine):
 
     def _unchanged(self, outcome):
         number = outcome.case.decision_number
-        assert outcome.case == replace(self.case, decision_number=number)
+        assert outcome.case == self.case._replace(decision_number=number)
         assert outcome.case.decision_number >= self.case.decision_number
         assert not outcome.referrals
         assert not outcome.events

@@ -1,6 +1,5 @@
 """Every answer in every state has one verdict, and who is refused gets the true present state."""
 
-from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -63,7 +62,7 @@ def _state(name):
     match name.split(", "):
         case [status, _]:
             standing, referral = in_status(Status(status))
-            other = replace(standing.case, holder="bevoegd_gezag", handoff=5)
+            other = standing.case._replace(holder="bevoegd_gezag", handoff=5)
             return Standing(other), referral
         case ["on-hold without contact"]:
             standing = go(held(), Answer.NO_CONTACT)

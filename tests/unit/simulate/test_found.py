@@ -39,7 +39,7 @@ def test_what_an_earlier_holder_asked_does_not_swallow_the_question_of_the_next(
     asks = said(stands(said(stands(first()), Answer.ACCEPTED)), Answer.REFERRED_ONWARD)
     waits = stands(asks, stands(said(stands(first()), Answer.ACCEPTED)))
     holder = next(item for item in asks.referrals if item.onward_to is not None)
-    taken = stands(rules.withdraw(replace(waits, holding=holder), holder, NOW))
+    taken = stands(rules.withdraw(waits._replace(holding=holder), holder, NOW))
     by_hand = by_desk.assigned(taken, "inspectie", None, offering(), NOW)
     held = stands(said(stands(by_hand), Answer.ACCEPTED))
     next_asks = said(held, Answer.REFERRED_ONWARD, suggested_organisation="veilig_thuis")

@@ -1,5 +1,6 @@
 """What was seen of a partner's system: its calls and its answers, without any text of a person."""
 
+import json
 from collections import deque
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,13 +29,18 @@ class Provoked:
 
 @dataclass(slots=True)
 class Call:
-    """One HTTP call of the partner; `status` is what it was answered, 0 for a cut connection."""
+    """One HTTP call of the partner; `status` is what it was answered, 0 for a cut connection.
+
+    `after`, `given` and `acknowledged` are sequences of its feed: asked behind, given up to and
+    with, said to be there.
+    """
 
     at: float
     method: str
     path: str
     after: int | None = None
     given: int | None = None
+    acknowledged: int | None = None
     case_id: str | None = None
     capability: bool = False
     status: int | None = None
@@ -72,3 +78,29 @@ class Notebook:
     def of(self, case_id: str) -> list[Said]:
         """The tries of answers about one case."""
         return [item for item in self.said if item.case_id == case_id]
+
+
+def said_in(call: Call, body: bytes) -> Said:
+    """The answer that a call gives; what cannot be read stays empty."""
+    try:
+        given = json.loads(body)
+    except ValueError:
+        given = {}
+    text = {name: given[name] for name in given if isinstance(given.get(name), str)}
+    return Said(
+        at=call.at,
+        case_id=call.case_id or "",
+        referral_id=call.path.split("/")[3],
+        answer_id=text.get("answerId", ""),
+        answer=text.get("answer", ""),
+        reason=text.get("reason"),
+        with_text="reasonText" in text,
+    )
+
+
+def acknowledged_in(body: bytes) -> int | None:
+    """The sequence that a call acknowledges; None when it cannot be read."""
+    try:
+        return int(json.loads(body)["sequence"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -38,13 +38,14 @@ ONE_BY_ONE: dict[str, Check] = {
     "outage": steady.catches_up,
     "restart": steady.survives_restart,
     "feed-order": steady.keeps_order,
+    "acknowledged": steady.acknowledges,
     "content": steady.fetches_content,
     "log": steady.logs_no_content,
 }
 # How many cases a check plays, where it is more than one.
 PLAYS = {"unknown-event-type": 2, "unknown-field": 2, "reminder": 2, "outage": 4, "restart": 2}
 # These look at what was seen before, and say something also of a system that has stopped.
-LOOKING_BACK = frozenset({"feed-order", "content", "log"})
+LOOKING_BACK = frozenset({"feed-order", "acknowledged", "content", "log"})
 ON_TOPIC: dict[str, Check] = {"late-answer": checks.too_late_on_topic}
 
 Say = Callable[[str], None]

@@ -15,7 +15,15 @@ from urllib.parse import parse_qs, urlencode
 
 import httpx
 
-from deploy.conformance.notebook import Call, Fault, Notebook, Provoked, Said
+from deploy.conformance.notebook import (
+    Call,
+    Fault,
+    Notebook,
+    Provoked,
+    Said,
+    acknowledged_in,
+    said_in,
+)
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -118,6 +126,8 @@ class Sandbox:
         elif call.path.endswith("/answers") and call.method == "POST":
             answer = await self._answers(scope, body, call)
         else:
+            if call.path == "/v1/partner-events/_acknowledge":
+                call.acknowledged = acknowledged_in(body)
             if call.path.startswith("/v1/referrals/"):
                 call.case_id = await self._case_of(scope, call.path)
             answer = self._own_addresses(await self._forward(scope, body))
@@ -126,7 +136,7 @@ class Sandbox:
 
     async def _answers(self, scope: Scope, body: bytes, call: Call) -> Answer | None:
         call.case_id = case_id = await self._case_of(scope, call.path)
-        said = _said(call, body)
+        said = said_in(call, body)
         self.notebook.said.append(said)
         provoked = self._fault_for(case_id, said)
         fault = provoked.fault if provoked else None
@@ -231,23 +241,6 @@ def _call(scope: Scope, status: int | None = None) -> Call:
         after=int(_number(after[-1])) if after else None,
         capability=b"content-capability" in names,
         status=status,
-    )
-
-
-def _said(call: Call, body: bytes) -> Said:
-    try:
-        given = json.loads(body)
-    except ValueError:
-        given = {}
-    text = {name: given[name] for name in given if isinstance(given.get(name), str)}
-    return Said(
-        at=call.at,
-        case_id=call.case_id or "",
-        referral_id=call.path.split("/")[3],
-        answer_id=text.get("answerId", ""),
-        answer=text.get("answer", ""),
-        reason=text.get("reason"),
-        with_text="reasonText" in text,
     )
 
 

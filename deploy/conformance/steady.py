@@ -17,6 +17,7 @@ CALLS_PER_SECOND_MAX = 50
 # Who backs off is still by the second half of an outage.
 KNOCKS_PER_SECOND_MAX = 8
 LOG_BYTES_MAX = 50_000_000
+ACKNOWLEDGE = "/v1/partner-events/_acknowledge"
 
 
 async def survives_unknown_type(play: Play) -> Finding:
@@ -150,7 +151,7 @@ async def survives_restart(play: Play) -> Finding:
 
 async def keeps_order(play: Play) -> Finding:
     """It asks for its events from where it was, never back and never ahead."""
-    pages = [call for call in play.notebook.calls if call.after is not None and call.status == 200]
+    pages = _pages(play)
     if not pages:
         return failed("never asked for its events")
     # A restart of the system may repeat; that has a check of its own.
@@ -159,11 +160,52 @@ async def keeps_order(play: Play) -> Finding:
         for one, other in pairwise(pages)
         if not (play.restarted_at and one.at < play.restarted_at <= other.at)
     ]
-    back = sum((other.after or 0) < (one.after or 0) for one, other in pairs)
-    ahead = sum((other.after or 0) > (one.given or 0) for one, other in pairs)
+    # Without `after` it goes on behind what it acknowledged, which never goes back.
+    named = [(one, other, other.after) for one, other in pairs if other.after is not None]
+    back = sum(after < (one.after or 0) for one, _, after in named)
+    ahead = sum(after > (one.given or 0) for one, _, after in named)
     if back or ahead:
         return failed(f"went back {back} times and ahead {ahead} times")
     return passed(f"asked {len(pages)} times, always from where it was")
+
+
+async def acknowledges(play: Play) -> Finding:
+    """It acknowledges what it has, and nothing more; who keeps its own cursor need not."""
+    pages = _pages(play)
+    if not pages:
+        return failed("never asked for its events")
+    calls = [call for call in play.notebook.calls if call.path == ACKNOWLEDGE]
+    if any(_too_much(call, pages) for call in calls):
+        return failed("acknowledged events that it had not been given")
+    if any(call.status == 400 for call in calls):
+        return failed("acknowledged with a body that cannot be read, or ahead of its feed")
+    own_cursor, wanted = pages[-1].after is not None, max(_asked(page) for page in pages)
+    await play.until(lambda: _acknowledged(play) >= wanted, GRACE_SECONDS)
+    done = _acknowledged(play)
+    if done >= wanted and calls:
+        return passed(f"acknowledged up to and with {done}")
+    if own_cursor:
+        return skipped("It keeps its own cursor; acknowledge too, and meldpunt sees what arrived")
+    return failed(f"asks without `after` and acknowledged up to {done}: it gets the same again")
+
+
+def _pages(play: Play) -> list[Call]:
+    return [call for call in play.notebook.calls if call.given is not None and call.status == 200]
+
+
+def _asked(page: Call) -> int:
+    """What it had when it asked for this page; without `after`, what the page goes to."""
+    return (page.given if page.after is None else page.after) or 0
+
+
+def _acknowledged(play: Play) -> int:
+    good = (call for call in play.notebook.calls if call.path == ACKNOWLEDGE and call.status == 200)
+    return max((call.acknowledged or 0 for call in good), default=0)
+
+
+def _too_much(call: Call, pages: Sequence[Call]) -> bool:
+    before = [page.given or 0 for page in pages if page.at <= call.at]
+    return bool(before) and (call.acknowledged or 0) > max(before)
 
 
 async def fetches_content(play: Play) -> Finding:

@@ -88,6 +88,8 @@ def _own(service: str, context: StackContext) -> dict[str, str]:
                 "SIGNING_KEY_FILE": str(context.data_dir / "referral" / "signing-key.pem"),
                 # Partners of a local stack run on the same machine.
                 "CHANNELS__WEBHOOK_ALLOW_LOOPBACK": "true",
+                # The page behind the links of notices is the service's own.
+                "CHANNELS__PORTAL_URL": context.base_url("referral"),
             }
         case _:
             return {}

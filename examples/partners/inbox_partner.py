@@ -2,8 +2,10 @@
 
     python -m examples.partners.inbox_partner --settings settings.env
 
-The cursor is stored after the work. A crash in between repeats the events; an answer that is sent
-twice carries the same id, which makes it harmless. So every call here may simply be tried again.
+The work goes first; then the cursor is stored, and what was handled is acknowledged. A crash in
+between repeats the events; an answer that is sent twice carries the same id, which makes it
+harmless. So every call here may simply be tried again. Who has lost the cursor leaves `after` out,
+and goes on behind what was acknowledged.
 """
 
 import argparse
@@ -47,7 +49,7 @@ class InboxPartner:
         self._cursor_file = cursor_file
 
     async def run(self) -> None:
-        """Ask, work, store the cursor, ask again."""
+        """Ask, work, store the cursor, acknowledge, ask again."""
         cursor = self._stored_cursor()
         while True:
             answer = await self._api.events(cursor, BATCH_MAX)
@@ -57,9 +59,11 @@ class InboxPartner:
                 continue
             page = answer.json()
             await self._handle(self._readable(page["events"]))
-            if page["lastSequence"] > cursor:
+            if cursor is None or page["lastSequence"] > cursor:
                 cursor = int(page["lastSequence"])
                 self._store_cursor(cursor)
+                await self._api.acknowledge(cursor)
+            self._warn_if_ahead(cursor, page["feedLastSequence"])
 
     def _readable(self, items: Sequence[dict[str, Any]]) -> list[FeedEvent]:
         events = []
@@ -92,11 +96,20 @@ class InboxPartner:
         replies = self._behaviour.replies(offer)
         await self._api.give(offer, replies, self._behaviour.delay_ms / 1000)
 
-    def _stored_cursor(self) -> int:
+    def _warn_if_ahead(self, cursor: int, feed_last: int) -> None:
+        # Nothing would come, for ever, and silence looks like a quiet day.
+        if cursor > feed_last:
+            print(
+                f"{self._organisation}: the cursor {cursor} is beyond the end of the feed"
+                f" ({feed_last}). Stop, remove {self._cursor_file} and start again, to go on"
+                " behind what you acknowledged."
+            )
+
+    def _stored_cursor(self) -> int | None:
         try:
             return int(self._cursor_file.read_text(encoding="ascii"))
         except FileNotFoundError:
-            return 0
+            return None
 
     def _store_cursor(self, cursor: int) -> None:
         # Replaced in one step: half a number would skip or repeat events.

@@ -44,10 +44,19 @@ class MeldpuntApi:
             for reply in replies[1:]:
                 await self._answer(offer, reply)
 
-    async def events(self, after: int, limit: int) -> httpx.Response:
-        """The next events of your feed; waits for a first one."""
-        asked = {"after": after, "limit": limit, "waitSeconds": WAIT_SECONDS}
+    async def events(self, after: int | None, limit: int) -> httpx.Response:
+        """The next events of your feed; waits for a first one.
+
+        With None they are those behind what you acknowledged.
+        """
+        asked = {"limit": limit, "waitSeconds": WAIT_SECONDS}
+        asked |= {} if after is None else {"after": after}
         return await self._call("GET", "/v1/partner-events", params=asked)
+
+    async def acknowledge(self, sequence: int) -> httpx.Response:
+        """Say that you have all events up to and with this one; a repeat changes nothing."""
+        body = {"sequence": sequence}
+        return await self._call("POST", "/v1/partner-events/_acknowledge", json=body)
 
     async def _answer(self, offer: ReferralOffer, reply: Reply) -> None:
         body = {

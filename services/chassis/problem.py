@@ -8,6 +8,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, Field, ValidationError
 
 TYPE_PREFIX = "urn:meldpunt:problem:"
+# Whoever knows a path below this may do something, so the rest of it is never shown or logged.
+LINK_PATH = "/link/"
 WhoMustAct = Literal["partner", "meldpunt", "reporter"]
 """Who can repair it; a partner is any organisation whose system calls, a channel too."""
 _TITLES = {
@@ -85,7 +87,7 @@ class Problem(Exception):
             "whoMustAct": "meldpunt" if self.status >= 500 else caller,
         }
         if instance is not None:
-            document["instance"] = instance
+            document["instance"] = shown_path(instance)
         if self.errors:
             document["errors"] = [item.model_dump() for item in self.errors]
         return orjson.dumps(document | self.extra)
@@ -98,6 +100,11 @@ class Problem(Exception):
             headers=self.headers,
             media_type="application/problem+json",
         )
+
+
+def shown_path(path: str) -> str:
+    """A path as it may be shown: without the secret that it ends in, if it does."""
+    return f"{LINK_PATH}***" if path.startswith(LINK_PATH) else path
 
 
 _REMEDIES = {

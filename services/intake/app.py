@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from contracts import topics
 from services.chassis.auth import JwksSource
 from services.chassis.runtime import Runtime
+from services.chassis.throttle import Throttle
 from services.intake import api, content_api, return_api
 from services.intake.asking import Asker
 from services.intake.capability import CapabilityReader
@@ -18,7 +19,6 @@ from services.intake.receipts import ReceiptSigner, load_key
 from services.intake.receiving import Receiver
 from services.intake.returning import Returner
 from services.intake.settings import IntakeSettings, secret_bytes
-from services.intake.throttle import Throttle
 from services.intake.vault import Vault
 
 # A reporter looks later, and a partner that fetches content at once may be told to come back.

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from contracts.reference import case_reference
 from contracts.referral import CompletedAs, NextAction
 from services.chassis.problem import Problem
+from services.chassis.throttle import Throttle
 from services.intake.domain import ANSWER_CHARACTERS_MAX, IdentityState, QuestionOpen, Stage
 from services.intake.returning import ReportStanding, Returner
-from services.intake.throttle import Throttle
 
 if TYPE_CHECKING:
     from services.chassis.runtime import Runtime

@@ -29,6 +29,8 @@ from services.referral.findings import api as findings_api
 from services.referral.findings.deadlines import Findings
 from services.referral.handlers import Handlers
 from services.referral.partners import Partners, load_partners
+from services.referral.portal import routes as portal_routes
+from services.referral.portal.routes import Portal
 from services.referral.settings import ReferralSettings
 from services.referral.steady import SteadyClock
 from services.referral.unanswered import Unanswered
@@ -68,11 +70,10 @@ def build(settings: ReferralSettings) -> FastAPI:
     key = load_key(settings.signing_key_file, create=settings.environment != "production")
     signer = Signer(key, settings.capability_seconds)
 
+    options = settings.channel_options
     channels = channels_app.build(
-        settings.channels,
-        sealing_key=channels_app.sealing_key(
-            settings.channels, settings.data_dir, settings.environment
-        ),
+        options,
+        sealing_key=channels_app.sealing_key(options, settings.data_dir, settings.environment),
         database=runtime.database,
         telling=Telling(topics.REFERRAL, runtime.source),
         clock=runtime.clock,
@@ -100,7 +101,7 @@ def build(settings: ReferralSettings) -> FastAPI:
         linger_seconds=settings.reporter_linger_seconds,
     )
     runtime.every("deadlines", settings.deadline_seconds, deadlines.work)
-    return runtime.app(
+    app = runtime.app(
         title="Meldpunt: referral",
         description="Offers to partners, their answers, and who holds each case.",
         routers=[
@@ -115,3 +116,7 @@ def build(settings: ReferralSettings) -> FastAPI:
         ],
         migrations=Path(__file__).parent / "migrations",
     )
+    # Beside the API and its version: a page for people.
+    portal = Portal(publishing, partners, count, options.desk_phone)
+    app.include_router(portal_routes.router(portal))
+    return app

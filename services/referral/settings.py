@@ -37,5 +37,12 @@ class ReferralSettings(ServiceSettings):
             raise ValueError("signing_key_file does not exist; put the Ed25519 key (PEM) there")
         if not self.partners_file.is_file():
             raise ValueError("partners_file does not exist; name the YAML list of partners")
-        self.channels.check(self.environment)
+        self.channel_options.check(self.environment)
         return self
+
+    @property
+    def channel_options(self) -> ChannelOptions:
+        """The options of the channels; links in notices lead to this service unless told else."""
+        if self.channels.portal_url:
+            return self.channels
+        return self.channels.model_copy(update={"portal_url": self.public_url})

@@ -213,7 +213,7 @@ async def test_an_example_conforms(afternoon: Afternoon, organisation: str) -> N
     if channel != "kafka":
         wanted |= OVER_HTTP
     if channel == "inbox":
-        wanted |= {"feed-order", "signal"}
+        wanted |= {"feed-order", "acknowledged", "signal"}
     if channel == "webhook":
         wanted |= {"wrong-signature", "stale-timestamp"}
     if organisation == "proef_inbox":

@@ -93,6 +93,26 @@ async def test_a_partner_that_is_gone(simulated, name):
         await nothing_is_lost(simulated, gone, away, length)
 
 
+async def test_silence_on_a_polled_inbox_takes_the_other_channel_too(simulated):
+    """A partner that does not read its inbox is told over its fallback, or a person is."""
+    world = simulated.world
+    async with mail_server() as sink:
+        simulated.worker = simulated.deliveries(smtp_port=sink.port)
+        await simulated.partner("laks", None, "loket@laks.nl", channel="inbox", fallback="email")
+        await simulated.partner("balans", channel="inbox", fallback="email")
+        told, untold = assigned("laks", limits=HOUR), assigned("balans", limits=HOUR)
+        await world.decide(told, untold)
+        await simulated.pass_time(timedelta(minutes=59), timedelta(minutes=59))
+        assert not [line for line in sink.receivers if "laks" in line]
+        await simulated.pass_time(timedelta(minutes=2), timedelta(minutes=1))
+        assert len([line for line in sink.receivers if "laks" in line]) == 1
+        for event in (told, untold):
+            assert await simulated.rungs(event.case_id) == ["other-channel"]
+        tasks = (await simulated.get("/delivery-tasks", world.desk))["tasks"]
+        found = {item["organisation"]: item["problem"]["problem"] for item in tasks}
+        assert (found.get("balans"), found.get("laks")) == ("no-address", None)
+
+
 async def check_times(simulated, case_id, least: timedelta) -> None:
     """Each rung came no earlier than the whole time of the one before it."""
     told = await simulated.world.events(case_id)

@@ -1,7 +1,8 @@
 // A partner that polls: node --env-file=settings.env examples/partners/typescript/inbox.ts
-// The cursor is stored after the work: a crash in between repeats events and loses none.
+// The work goes first; then the cursor is stored, and what was handled is acknowledged: a crash in
+// between repeats events and loses none. Without a cursor it goes on behind what was acknowledged.
 
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { isOffer, isWithdrawn } from "./events.ts";
 import type { CloudEvent } from "./events.ts";
 import { Meldpunt, setting } from "./meldpunt.ts";
@@ -9,12 +10,9 @@ import { Meldpunt, setting } from "./meldpunt.ts";
 const meldpunt = new Meldpunt(setting("URL"), setting("TOKEN_FILE"));
 const cursorFile = `${setting("FOLDER")}/${setting("ORGANISATION")}.cursor`;
 
-function storedCursor(): number {
-  try {
-    return Number(readFileSync(cursorFile, "ascii"));
-  } catch {
-    return 0;
-  }
+function storedCursor(): number | null {
+  if (!existsSync(cursorFile)) return null;
+  return Number(readFileSync(cursorFile, "ascii"));
 }
 
 function storeCursor(cursor: number): void {
@@ -34,8 +32,15 @@ async function handle(events: CloudEvent[]): Promise<void> {
 for (let cursor = storedCursor(); ; ) {
   const page = await meldpunt.events(cursor);
   await handle(page.events);
-  if (page.lastSequence > cursor) {
+  if (cursor === null || page.lastSequence > cursor) {
     cursor = page.lastSequence;
     storeCursor(cursor);
+    await meldpunt.acknowledge(cursor);
+  }
+  if (cursor > page.feedLastSequence) {
+    // Nothing would come, for ever, and silence looks like a quiet day.
+    console.error(
+      `The cursor ${cursor} is beyond the end of the feed (${page.feedLastSequence}). Stop, remove ${cursorFile} and start again, to go on behind what you acknowledged.`,
+    );
   }
 }

@@ -14,6 +14,13 @@ const TIMEOUT_MS = 35_000;
 const AT_ONCE_MAX = 8;
 const NOT_OURS = new Set(["overig"]);
 
+/** `lastSequence` is the next `after`; `feedLastSequence` is the last event that your feed has. */
+export interface Page {
+  events: CloudEvent[];
+  lastSequence: number;
+  feedLastSequence: number;
+}
+
 /** A setting that `meldpunt partner add` wrote; start node with `--env-file=settings.env`. */
 export function setting(name: string): string {
   const value = process.env[`MELDPUNT_PARTNER_${name}`];
@@ -38,11 +45,17 @@ export class Meldpunt {
     this.#tokenFile = tokenFile;
   }
 
-  /** The next events of your feed; waits for a first one. */
-  async events(after: number): Promise<{ events: CloudEvent[]; lastSequence: number }> {
-    const answer = await this.#call("GET", `${this.#url}/v1/partner-events?after=${after}&limit=100&waitSeconds=${WAIT_SECONDS}`);
+  /** The next events of your feed, with null those behind what you acknowledged; waits for a first one. */
+  async events(after: number | null): Promise<Page> {
+    const from = after === null ? "" : `after=${after}&`;
+    const answer = await this.#call("GET", `${this.#url}/v1/partner-events?${from}limit=100&waitSeconds=${WAIT_SECONDS}`);
     if (!answer.ok) throw new Error(`no events (status ${answer.status})`);
-    return (await answer.json()) as { events: CloudEvent[]; lastSequence: number };
+    return (await answer.json()) as Page;
+  }
+
+  /** Say that you have all events up to and with this one; a repeat changes nothing. */
+  async acknowledge(sequence: number): Promise<void> {
+    await this.#call("POST", `${this.#url}/v1/partner-events/_acknowledge`, { sequence });
   }
 
   /** Handle an offer, a few at the same time: much to catch up on is no reason to run meldpunt over. */

@@ -43,6 +43,7 @@ from services.referral.channels.models import (
 )
 from services.referral.channels.truth import Telling, change_lane
 from services.referral.channels.worker import Sender
+from services.referral.portal import store as links
 
 _LIMIT_MAX = 500
 _TEST_PAUSE_SECONDS = 5.0
@@ -97,6 +98,9 @@ def _add_endpoint(routes: APIRouter, parts: Parts) -> None:
             after = await endpoints.save(connection, given, now)
             await endpoints.set_channels(connection, organisation, channel, fallback)
             await endpoints.set_lanes(connection, parts.telling, before, after, now)
+            if before is not None and before.email != after.email:
+                # Who reads the old mailbox must not go on answering for the organisation.
+                await links.revoke(connection, organisation)
         view = await _view(runtime, organisation)
         secret, public_key = new.shown() if new else (None, None)
         return view.model_copy(update={"secret": secret, "public_key": public_key})

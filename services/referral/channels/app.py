@@ -18,6 +18,7 @@ from services.referral.channels.options import ChannelOptions
 from services.referral.channels.truth import Telling
 from services.referral.channels.webhook import WebhookSender
 from services.referral.channels.worker import Deliveries, Sender
+from services.referral.portal.links import Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,9 @@ def build(
         answer_bytes_max=options.answer_bytes_max,
     )
     mails = EmailSender(
-        _mail_server(options), options.portal_url, seconds_max=options.try_seconds_max
+        _mail_server(options),
+        Links(database, options.portal_url).make,
+        seconds_max=options.try_seconds_max,
     )
     senders: dict[Push, Sender] = {Push.WEBHOOK: webhooks, Push.EMAIL: mails}
     parts = api.Parts(telling, senders, safe, policy, options.rotation_overlap_hours)

@@ -5,7 +5,7 @@ import functools
 import re
 import smtplib
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +16,9 @@ from email.utils import format_datetime
 from contracts.envelope import Envelope
 from services.referral.channels.domain import Destination, Job, Try, TryProblem
 from services.referral.channels.notice import notice_of
+
+MakeLink = Callable[[str, Envelope, datetime], Awaitable[str]]
+"""Makes the link of a notice to an organisation; empty when there is no page for it."""
 
 _THREADS_MAX = 8
 ADDRESS_CHARACTERS_MAX = 254
@@ -49,9 +52,9 @@ class MailServer:
     password: str | None = None
 
 
-def message_of(event: Envelope, sender: str, address: str, portal_url: str) -> EmailMessage:
-    """The whole message; every try of one event gives the same one."""
-    notice = notice_of(event, portal_url)
+def message_of(event: Envelope, sender: str, address: str, link: str) -> EmailMessage:
+    """The whole message; every try of one event and link gives the same one."""
+    notice = notice_of(event, link)
     message = EmailMessage(policy=SMTP)
     message["From"] = sender
     message["To"] = checked_address(address)
@@ -69,9 +72,9 @@ def message_of(event: Envelope, sender: str, address: str, portal_url: str) -> E
 class EmailSender:
     """Sends in threads of its own, because the standard library's client blocks."""
 
-    def __init__(self, server: MailServer, portal_url: str, *, seconds_max: float) -> None:
+    def __init__(self, server: MailServer, link: MakeLink, *, seconds_max: float) -> None:
         self._server = server
-        self._portal_url = portal_url
+        self._link = link
         self._seconds_max = seconds_max
         self._threads = ThreadPoolExecutor(_THREADS_MAX, thread_name_prefix="mail")
 
@@ -79,13 +82,14 @@ class EmailSender:
         self,
         destination: Destination,
         job: Job,
-        now: datetime,  # noqa: ARG002 - every sender gets it
+        now: datetime,
     ) -> Try:
         """Try once; delivered means that the mail server has taken it over."""
         try:
-            message = message_of(
-                job.event, self._server.sender, destination.address, self._portal_url
-            )
+            checked_address(destination.address)
+            # Kept before it is sent, so that a link works from the moment that somebody has it.
+            link = await self._link(destination.organisation, job.event, now)
+            message = message_of(job.event, self._server.sender, destination.address, link)
         except AddressInvalid:
             return Try(TryProblem.MAILBOX)
         return await self._in_thread(

@@ -38,7 +38,7 @@ _WORDS = {
     ),
     "answer-refused": (
         "Uw antwoord is niet verwerkt",
-        "Wij konden uw antwoord niet verwerken. Op de website ziet u waarom en wat u kunt doen.",
+        "Wij konden uw antwoord niet verwerken. Er is niets veranderd.",
     ),
     "endpoint-test": (
         "Proefbericht van het meldpunt",
@@ -62,8 +62,8 @@ class Notice:
     text: str
 
 
-def notice_of(event: Envelope, portal_url: str) -> Notice:
-    """The notice of one event of a partner's feed."""
+def notice_of(event: Envelope, link: str) -> Notice:
+    """The notice of one event of a partner's feed; `link` leads to its page, if it has one."""
     try:
         name, _ = name_and_version(event.type)
     except EnvelopeInvalid:
@@ -76,7 +76,7 @@ def notice_of(event: Envelope, portal_url: str) -> Notice:
         title = f"{title} ({reference})"
         due = None if data.get("signal") else _due(data)
         parts += [f"Kenmerk: {reference}" + (f"\nUiterlijk: {due}" if due else "")]
-        parts += [_way(data, portal_url)]
+        parts += [_way(link)]
     return Notice(title, "\n\n".join([*parts, _FOOTER]))
 
 
@@ -87,27 +87,24 @@ def dutch_moment(moment: datetime) -> str:
     return f"{day} om {local:%H.%M} uur"
 
 
-def _due(data: dict[str, Any]) -> str | None:
-    found = next((data[name] for name in _DUE if data.get(name)), None)
-    return None if found is None else _until(datetime.fromisoformat(found))
-
-
-def _until(moment: datetime) -> str:
-    # Of a whole day the day itself: midnight would be read as a day more.
+def dutch_limit(moment: datetime) -> str:
+    """The last moment of a term; of whole days the day, because midnight reads as a day more."""
     local = moment.astimezone(_ZONE)
     if local.time() != time.min:
         return dutch_moment(moment)
     return dutch_moment(moment - timedelta(seconds=1)).partition(" om ")[0]
 
 
-def _way(data: dict[str, Any], portal_url: str) -> str:
-    if not portal_url:
-        return "Log in op de website van het meldpunt om de melding te bekijken."
-    base = portal_url.rstrip("/")
-    if "consultation_id" in data:
-        link = f"{base}/consultations/{UUID(data['consultation_id'])}"
-    elif "referral_id" in data:
-        link = f"{base}/referrals/{UUID(data['referral_id'])}"
-    else:
-        link = base
-    return f"Bekijk de melding op onze website. U moet daar inloggen.\n{link}"
+def _due(data: dict[str, Any]) -> str | None:
+    found = next((data[name] for name in _DUE if data.get(name)), None)
+    return None if found is None else dutch_limit(datetime.fromisoformat(found))
+
+
+def _way(link: str) -> str:
+    if not link:
+        return "Log in met uw eigen systeem, of bel het meldpunt en noem het kenmerk."
+    return (
+        "Op deze pagina leest u hoe het met de melding is en kunt u antwoorden:\n"
+        f"{link}\n"
+        "Stuur de link alleen door binnen uw organisatie: wie de link heeft, kan voor u antwoorden."
+    )

@@ -36,7 +36,9 @@ class ChannelOptions(BaseModel):
     webhook_ca_file: Path | None = None
     rotation_overlap_hours: Annotated[int, Field(ge=1, le=168)] = 24
 
+    # Where the page behind the links of notices is; without it the service's own public URL.
     portal_url: str = ""
+    desk_phone: Annotated[str, Field(max_length=30, pattern=r"^[0-9 +()-]*$")] = ""
     mail_from: str = "meldpunt@localhost"
     smtp_host: str = "localhost"
     smtp_port: _Port = 587

@@ -50,8 +50,8 @@ async def test_what_is_acknowledged_is_not_given_again_unless_it_is_asked_for(wo
 
 async def test_who_asks_beyond_the_end_of_its_feed_can_see_that(world):
     for _ in range(3):
-        await world.offered("cnv")
-    headers = world.partner("cnv")
+        await world.offered("laks")
+    headers = world.partner("laks")
 
     async def page(**params) -> dict:
         return (await world.client.get("/partner-events", headers=headers, params=params)).json()

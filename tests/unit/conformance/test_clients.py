@@ -1,5 +1,6 @@
 """The copyable clients against the published contracts and a worked signature."""
 
+import asyncio
 import base64
 import importlib.util
 import json
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from contracts.referral import (
@@ -22,6 +24,7 @@ from contracts.referral import (
 from deploy.conformance.lines import sign
 from examples.partners.behaviour import Behaviour
 from examples.partners.feed import read_body, read_event
+from examples.partners.inbox_partner import InboxPartner
 from examples.partners.journal import PartnerLog
 from examples.partners.settings import read_settings
 from examples.partners.webhook_signature import NotFromMeldpunt, verify
@@ -111,6 +114,73 @@ def test_typescript_answer_ids_are_uuids_and_never_change() -> None:
     assert len({first, other, next_attempt}) == 3
     for text in (first, other, next_attempt):
         assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}", text)
+
+
+# The end of the feed is before the cursor, as after a restore of an older copy.
+PAGE = {"events": [OFFER | {"type": "x"}], "lastSequence": 12, "feedLastSequence": 9}
+WORKS = ["GET None", "POST 12", "GET 12"]
+
+
+async def test_python_acknowledges_after_the_work_and_warns_when_it_is_ahead(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, done = [], asyncio.Event()
+    cursor_file = tmp_path / "ggd.cursor"
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            # The cursor is there already; and the event of the page was looked at.
+            assert cursor_file.read_text() == "12"
+            assert "skipped event" in capsys.readouterr().out
+            asked.append(f"POST {json.loads(request.content)['sequence']}")
+            return httpx.Response(200, json={})
+        asked.append(f"GET {request.url.params.get('after')}")
+        if len(asked) >= len(WORKS):
+            done.set()
+            await asyncio.sleep(60)
+        return httpx.Response(200, json=PAGE)
+
+    transport = httpx.MockTransport(answer)
+    async with httpx.AsyncClient(base_url="http://meldpunt.test", transport=transport) as http:
+        with PartnerLog(tmp_path, "ggd") as log:
+            partner = InboxPartner("ggd", http, Behaviour(), log, cursor_file)
+            task = asyncio.create_task(partner.run())
+            await asyncio.wait_for(done.wait(), 5)
+            task.cancel()
+    assert asked == WORKS
+    assert "cursor 12 is beyond the end of the feed (9)" in capsys.readouterr().out
+
+
+def test_typescript_acknowledges_after_the_work_and_warns_when_it_is_ahead(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t")
+    settings = {
+        "URL": "http://meldpunt.test",
+        "TOKEN_FILE": str(tmp_path / "token"),
+        "FOLDER": str(tmp_path),
+        "ORGANISATION": "ggd",
+    }
+    variables = {f"MELDPUNT_PARTNER_{name}": value for name, value in settings.items()}
+    script = f"""
+        import {{ readFileSync }} from "node:fs";
+        Object.assign(process.env, {json.dumps(variables)});
+        const asked = [], told = [];
+        console.error = (text) => told.push(text);
+        globalThis.fetch = async (url, {{ method, body }}) => {{
+          const after = new URL(url).searchParams.get("after");
+          asked.push(method === "GET" ? `GET ${{after ?? "None"}}` : `POST ${{JSON.parse(body).sequence}}`);
+          if (method === "POST") asked.push(readFileSync("{tmp_path}/ggd.cursor", "ascii"));
+          if (asked.length >= 4) {{
+            console.log(JSON.stringify({{ asked, told }}));
+            process.exit(0);
+          }}
+          return new Response(JSON.stringify({json.dumps(PAGE)}));
+        }};
+        await import("./inbox.ts");
+    """
+    found = json.loads(node(script))
+    assert found["asked"] == [*WORKS[:2], "12", WORKS[2]]
+    [told] = found["told"]
+    assert "cursor 12 is beyond the end of the feed (9)" in told
 
 
 @pytest.mark.parametrize(

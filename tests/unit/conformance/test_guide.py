@@ -7,14 +7,17 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from contracts.referral import FEED_EVENTS, Answer, CompletedAs, DeclineReason, Status
+from contracts.referral import FEED_EVENTS, Answer, CompletedAs, DeclineReason, News, Status
 from deploy.conformance.cases import cases
+from services.chassis.settings import ServiceSettings
+from services.referral.channels.options import ChannelOptions
 from services.referral.domain import TRANSITIONS, Verdict
 
 ROOT = Path(__file__).parents[3]
 GUIDE = ROOT / "docs" / "partners"
 PAGES = sorted(GUIDE.glob("*.md"))
 BLOCK = re.compile(r"(?:<!-- from: (\S+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
+ROUTE = re.compile(r"`(GET|POST|PUT) /v1(/[^`? ]+)")
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
 
@@ -38,9 +41,22 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert (GUIDE / target).exists(), target
 
 
+def test_every_route_that_a_page_names_is_one_of_the_interface() -> None:
+    offered = set()
+    for service in ("intake", "referral"):
+        document = json.loads((ROOT / "contracts" / "openapi" / f"{service}.json").read_text())
+        offered |= {
+            (verb.upper(), path) for path, verbs in document["paths"].items() for verb in verbs
+        }
+    named = {route for page in PAGES for route in ROUTE.findall(page.read_text())}
+    assert len(named) >= 6
+    assert named - offered == set()
+
+
 def test_events_page_names_all_that_can_be_got_and_said() -> None:
     text = (GUIDE / "events.md").read_text()
-    names = {*Answer, *DeclineReason, *CompletedAs, *Status}
+    # Of a report that is added to a case nobody tells a partner yet.
+    names = {*Answer, *DeclineReason, *CompletedAs, *Status, *News} - {News.REPORT_ADDED}
     names |= {model.event_name for model in FEED_EVENTS}
     assert {str(name) for name in names if f"`{name}`" not in text} == set()
 
@@ -64,6 +80,19 @@ def test_errors_page_names_every_refusal() -> None:
         *(Verdict.NEVER, Verdict.BUSY, Verdict.WRONG_ATTEMPT, Verdict.ANSWER_ID_REUSED),
     }
     assert {name for name in refusals if f"`{name}`" not in text} == set()
+
+
+def test_errors_page_tells_the_limits_that_the_services_have() -> None:
+    text = (GUIDE / "errors.md").read_text()
+    limits = ServiceSettings.model_fields
+    minute, at_once = limits["partner_calls_per_minute"], limits["partner_calls_at_once_max"]
+    assert f"over {minute.default} times a minute, or {at_once.default} times at once" in text
+    assert f"one of the {at_once.default} as long" in text
+
+
+def test_security_page_tells_the_ports_of_a_webhook() -> None:
+    first, second = ChannelOptions.model_fields["webhook_ports"].default
+    assert f"on port {first} or {second}." in (GUIDE / "security.md").read_text()
 
 
 def test_conformance_page_has_every_case_as_it_is_in_the_data() -> None:

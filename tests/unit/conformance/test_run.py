@@ -45,8 +45,12 @@ def play(*calls: Call, words: tuple[str, ...] = (), logs: tuple[Path, ...] = ())
     )
 
 
-def asked(at: float, after: int, given: int) -> Call:
+def asked(at: float, after: int | None, given: int) -> Call:
     return Call(at, "GET", "/v1/partner-events", after=after, given=given, status=200)
+
+
+def acknowledged(at: float, sequence: int, status: int = 200) -> Call:
+    return Call(at, "POST", steady.ACKNOWLEDGE, acknowledged=sequence, status=status)
 
 
 def said(answer: str, status: int) -> Said:
@@ -113,6 +117,46 @@ async def test_the_feed_is_asked_from_where_it_was() -> None:
     assert (await steady.keeps_order(play())).result is Result.FAIL
     back.restarted_at = 1.5
     assert (await steady.keeps_order(back)).result is Result.PASS
+    without = play(asked(1, None, 6), asked(2, 6, 6), asked(3, None, 9))
+    assert (await steady.keeps_order(without)).did == "asked 3 times, always from where it was"
+
+
+@pytest.mark.parametrize(
+    ("calls", "result", "told"),
+    [
+        ((), Result.FAIL, "never asked"),
+        ((asked(1, 4, 6), asked(2, 6, 6)), Result.SKIPPED, "keeps its own cursor"),
+        ((asked(1, 4, 6), acknowledged(2, 6), asked(3, 6, 6)), Result.PASS, "up to and with 6"),
+        # A page that is still being worked on need not be acknowledged yet.
+        (
+            (asked(1, 4, 6), acknowledged(2, 6), asked(3, 6, 9)),
+            Result.PASS,
+            "up to and with 6",
+        ),
+        (
+            (asked(1, 4, 6), acknowledged(2, 6), asked(3, 6, 9), asked(4, 9, 9)),
+            Result.SKIPPED,
+            "keeps its own cursor",
+        ),
+        ((asked(1, 4, 6), acknowledged(2, 7), asked(3, 6, 9)), Result.FAIL, "not been given"),
+        ((asked(1, 4, 6), acknowledged(2, 6, 400), asked(3, 6, 6)), Result.FAIL, "ahead of"),
+        # A connection that broke, or 429, is tried again.
+        (
+            (asked(1, 4, 6), acknowledged(2, 6, 0), acknowledged(3, 6, 429), acknowledged(4, 6)),
+            Result.PASS,
+            "up to and with 6",
+        ),
+        ((asked(1, None, 6), acknowledged(2, 6), asked(3, None, 6)), Result.PASS, "with 6"),
+        ((asked(1, None, 6), asked(3, None, 6)), Result.FAIL, "gets the same again"),
+    ],
+)
+async def test_what_is_handled_is_acknowledged_and_nothing_more(
+    monkeypatch: pytest.MonkeyPatch, calls: tuple[Call, ...], result: Result, told: str
+) -> None:
+    monkeypatch.setattr(steady, "GRACE_SECONDS", 0)
+    finding = await steady.acknowledges(play(*calls))
+    assert finding.result is result
+    assert told in finding.did
 
 
 async def test_content_needs_its_capability() -> None:

@@ -183,6 +183,15 @@ async def test_an_event_that_is_put_in_comes_once_and_is_known_to_be_handled(wor
     assert not await world.sandbox.put_in({"type": OFFER, "data": data}, 0.1)
 
 
+async def test_what_is_acknowledged_is_noted_and_goes_through(world: World) -> None:
+    path = "/v1/partner-events/_acknowledge"
+    for body in (b'{"sequence": 7}', b"no json", b"[]", b'{"sequence": null}'):
+        assert (await world.partner.post(path, content=body)).json() == {"path": path}
+    calls = world.sandbox.notebook.calls
+    assert [call.acknowledged for call in calls] == [7, None, None, None]
+    assert all(call.after is None for call in calls)
+
+
 async def test_a_port_that_is_taken_is_told(world: World) -> None:
     port = world.partner.base_url.port
     assert port is not None

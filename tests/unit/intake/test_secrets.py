@@ -20,7 +20,7 @@ from services.intake.codes import ALPHABET, Codes
 from services.intake.domain import NewReport, StoredReport
 from services.intake.receipts import ReceiptSigner, SigningKeyMissing, load_key
 from services.intake.settings import IntakeSettings
-from services.intake.throttle import Throttle
+from services.chassis.throttle import Throttle
 from services.intake.vault import (
     SealBroken,
     Vault,

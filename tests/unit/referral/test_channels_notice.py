@@ -38,13 +38,19 @@ def event(kind=referral.ReferralOffer, **data) -> Envelope:
 
 
 def test_a_notice_says_that_where_and_until_when_but_not_what():
-    notice = notice_of(event(), "https://portaal.meldpunt.nl/")
+    notice = notice_of(event(), "https://portaal.meldpunt.nl/link/abc")
     assert case_reference(CASE) in notice.subject
-    assert f"https://portaal.meldpunt.nl/referrals/{REFERRAL}" in notice.text
+    assert "\nhttps://portaal.meldpunt.nl/link/abc\n" in notice.text
     # Half past ten: the clock went forward that night.
     assert "zondag 29 maart 2026 om 10.30 uur" in notice.text
     for secret in SECRETS:
         assert secret not in (notice.subject + notice.text).split()
+
+
+def test_without_a_page_a_notice_says_whom_to_call():
+    text = notice_of(event(), "").text
+    assert "bel het meldpunt" in text
+    assert "http" not in text
 
 
 def test_a_signal_asks_for_no_answer():

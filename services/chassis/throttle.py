@@ -1,4 +1,4 @@
-"""A limit on calls per address, in memory, without keeping addresses."""
+"""A limit on calls per address or other name, in memory, without keeping it."""
 
 import hashlib
 import os

@@ -179,7 +179,9 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 async def test_partner_sees_its_own_events_and_referrals_only(two: TwoPartners) -> None:
     for organisation in (two.one, two.other):
         async with two.client("referral", organisation) as partner:
-            events = (await partner.get("/partner-events", params={"limit": 500})).json()["events"]
+            events = (
+                await partner.get("/partner-events", params={"limit": 500, "after": 0})
+            ).json()["events"]
             referrals = (await partner.get("/referrals", params={"limit": 500})).json()["referrals"]
         assert {item["data"]["organisation"] for item in events} == {organisation}
         assert {item["source"].rpartition("-")[2] for item in events} == {organisation}

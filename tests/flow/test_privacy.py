@@ -550,7 +550,9 @@ async def test_no_feed_trail_or_decision_holds_a_canary(stack: Stack, told: Told
             ("referral", "desk", None, f"/cases/{case_id}"),
         ]
         if channel_of(view["holder"]):
-            asked.append(("referral", "partner", view["holder"], "/partner-events?limit=500"))
+            asked.append(
+                ("referral", "partner", view["holder"], "/partner-events?limit=500&after=0")
+            )
         for service, role, organisation, path in asked:
             async with stack.client(service, role, organisation) as http:
                 answer = (await http.get(path)).raise_for_status()

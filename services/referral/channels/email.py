@@ -14,6 +14,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from contracts.envelope import Envelope
+from services.chassis.errors import TRANSIENT, is_defect
 from services.referral.channels.domain import Destination, Job, Try, TryProblem
 from services.referral.channels.notice import notice_of
 
@@ -92,6 +93,11 @@ class EmailSender:
             message = message_of(job.event, self._server.sender, destination.address, link)
         except AddressInvalid:
             return Try(TryProblem.MAILBOX)
+        except TRANSIENT as error:
+            if is_defect(error):
+                raise
+            # A database that is away is ours to solve as well, and as soon over.
+            return Try(TryProblem.MAIL_SERVER)
         return await self._in_thread(
             functools.partial(deliver, self._server, message, self._seconds_max)
         )

@@ -29,7 +29,8 @@ font-weight:bold;cursor:pointer}
 a{color:#154273}
 a:focus-visible,select:focus-visible,textarea:focus-visible,button:focus-visible{
 outline:4px solid #b36200;outline-offset:3px}
-.error{color:#a00000;font-weight:bold}.box{border:3px solid #a00000;padding:0 1rem}.box h2{margin-top:1rem}
+.error{color:#a00000;font-weight:bold}
+.box{border:3px solid #a00000;padding:0 1rem}.box h2{margin-top:1rem}
 .state{border-left:.5rem solid #154273;padding-left:.75rem}
 """
 STYLE_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()

@@ -303,9 +303,9 @@ async def no_link(*_) -> str:
     return ""
 
 
-async def mailed(sink, tls=None, seconds_max=1.0) -> Try:
+async def mailed(sink, tls=None, seconds_max=1.0, link=no_link) -> Try:
     server = MailServer("localhost", sink.port, "meldpunt@punt.nl", tls)
-    one = EmailSender(server, no_link, seconds_max=seconds_max)
+    one = EmailSender(server, link, seconds_max=seconds_max)
     to = Destination("school", "loket@school.nl")
     try:
         return await one.send(to, job(Push.EMAIL), NOW)
@@ -318,6 +318,15 @@ async def test_a_notice_is_mailed():
         assert await mailed(sink) == Try()
     assert b"Er is nieuws over een melding" in sink.messages[0]
     assert sink.receivers == ["rcpt TO:<loket@school.nl>"]
+
+
+async def test_a_notice_waits_for_a_database_that_is_away():
+    async def away(*_) -> str:
+        raise OSError
+
+    async with mail_server() as sink:
+        assert (await mailed(sink, link=away)).problem is TryProblem.MAIL_SERVER
+    assert sink.messages == []
 
 
 async def test_a_notice_travels_encrypted_or_not_at_all(tmp_path):

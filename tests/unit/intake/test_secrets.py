@@ -15,12 +15,12 @@ from joserfc.jwk import KeySet, OctKey
 from pydantic import ValidationError
 
 from contracts.intake import ContentField
+from services.chassis.throttle import Throttle
 from services.intake import vault as vault_module
 from services.intake.codes import ALPHABET, Codes
 from services.intake.domain import NewReport, StoredReport
 from services.intake.receipts import ReceiptSigner, SigningKeyMissing, load_key
 from services.intake.settings import IntakeSettings
-from services.chassis.throttle import Throttle
 from services.intake.vault import (
     SealBroken,
     Vault,

@@ -175,7 +175,8 @@ class ReferralStatusChanged(_CaseEvent):
     """A referral entered a state; `holder` and `handoff` tell whether the case changed hands.
 
     `until` is the date of an `on-hold`, `onward_to` the organisation that a holder refers to,
-    `handed_over_by` how the desk brought it when no system of the organisation was involved.
+    `handed_over_by` how the desk brought it when no system of the organisation was involved. With
+    `again` the state is what it was, and only who acts next has changed: it counts as no answer.
     """
 
     event_name: ClassVar[str] = "referral-status-changed"
@@ -191,6 +192,7 @@ class ReferralStatusChanged(_CaseEvent):
     until: AwareDatetime | None = None
     onward_to: OrganisationId | None = None
     handed_over_by: HandOverBy | None = None
+    again: bool = False
 
 
 class CaseAtDesk(_CaseEvent):

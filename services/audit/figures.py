@@ -67,6 +67,8 @@ def _offered(event: ReferralOffered) -> list[Counted]:
 
 def _status(event: ReferralStatusChanged) -> list[Counted]:
     organisation = event.organisation
+    if event.again:
+        return []
     asks_onward = event.business_status is BusinessStatus.REFERRED_ONWARD
     if asks_onward and event.status is not Status.COMPLETED:
         # Its status is what it was; that it was asked is counted as `onward-asked`.

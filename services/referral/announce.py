@@ -7,6 +7,7 @@ from uuid import UUID
 from contracts.event import Event
 from contracts.reference import case_reference
 from contracts.referral import (
+    DESK,
     AnswerRefused,
     CaseAtDesk,
     CaseClosed,
@@ -15,6 +16,7 @@ from contracts.referral import (
     CompletedAs,
     DeskReason,
     News,
+    NextAction,
     RedecisionRequested,
     ReferralAnswered,
     ReferralEscalated,
@@ -65,8 +67,10 @@ def offer_item(case: Case, referral: Referral) -> FeedItem:
     return FeedItem(referral.organisation, offer)
 
 
-def status_changed(case: Case, referral: Referral, now: datetime) -> ReferralStatusChanged:
-    """A referral entered the state that it has now."""
+def status_changed(
+    case: Case, referral: Referral, now: datetime, *, again: bool = False
+) -> ReferralStatusChanged:
+    """A referral entered the state that it has now; with `again` it was in it already."""
     return ReferralStatusChanged(
         **_standing(case, now),
         referral_id=referral.referral_id,
@@ -80,6 +84,7 @@ def status_changed(case: Case, referral: Referral, now: datetime) -> ReferralSta
         until=referral.until,
         onward_to=referral.onward_to,
         handed_over_by=referral.handed_over_by,
+        again=again,
     )
 
 
@@ -109,15 +114,17 @@ def case_closed(
     return CaseClosed(**_standing(case, now), because=because, outcome=outcome)
 
 
-def reminded(case: Case, referral: Referral | None, number: int, now: datetime) -> ReferralReminded:
-    """Whoever must act was told so once more."""
+def reminded(
+    case: Case, referral: Referral | None, number: int, now: datetime, *, by_phone: bool = False
+) -> ReferralReminded:
+    """Whoever must act was told so once more; who is reached by phone only, through the desk."""
     step = case.next_step
     assert step is not None
     return ReferralReminded(
         **_standing(case, now),
         referral_id=referral.referral_id if referral is not None else None,
-        actor=step.actor,
-        action=step.action,
+        actor=DESK if by_phone else step.actor,
+        action=NextAction.CALL_HOLDER if by_phone else step.action,
         number=number,
     )
 

@@ -172,4 +172,6 @@ def called_holder(standing: Standing, now: datetime) -> Outcome:
     if held is None or step is None or step.action not in spoken_of:
         return Outcome(Verdict.OUTDATED, standing.case)
     case = handled_by(standing.case, held.organisation, now)
-    return Outcome(Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),))
+    return Outcome(
+        Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now, again=True),)
+    )

@@ -141,10 +141,12 @@ def _reminded(standing: Standing, now: datetime) -> Outcome:
     case = case._replace(reminders=number, changed_at=now)
     case = case._replace(timer_at=next_timer(case))
     about = _whose_turn(standing, step.actor)
+    by_phone = step.actor != DESK and about is not None and about.channel is Channel.DESK
     told: tuple[FeedItem, ...] = ()
-    if step.actor != DESK and about is not None:
+    if step.actor != DESK and about is not None and not by_phone:
         told = (_reminder(about, step.action, number, step.due_at, now),)
-    event = announce.reminded(case, about, number, now)
+    # Nobody reads a feed there: it is the desk that is reminded, to call.
+    event = announce.reminded(case, about, number, now, by_phone=by_phone)
     return Outcome(Verdict.APPLIED, case, events=(event,), feed=told)
 
 
@@ -187,7 +189,9 @@ def _unanswered(standing: Standing, now: datetime) -> Outcome:
     if held is None:
         return _timeless(standing.case)
     case = handled_by(standing.case, held.organisation, now)
-    return Outcome(Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),))
+    return Outcome(
+        Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now, again=True),)
+    )
 
 
 def _timeless(case: Case) -> Outcome:

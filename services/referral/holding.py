@@ -138,7 +138,7 @@ def _refers_onward(
     target = event.suggested_organisation
     waiting = referral._replace(business_status=BusinessStatus.REFERRED_ONWARD, onward_to=target)
     rest = redecide(case, BusinessStatus.REFERRED_ONWARD.value, now, proposed=target, onward=True)
-    changed = announce.status_changed(rest.case, waiting, now)
+    changed = announce.status_changed(rest.case, waiting, now, again=True)
     return rest._replace(referrals=(waiting,), events=(changed, *rest.events))
 
 
@@ -150,7 +150,7 @@ def onward_refused(standing: Standing, problem: str, now: datetime) -> Outcome:
     target = held.onward_to
     kept = _kept(held)
     case = handled_by(standing.case, held.organisation, now)
-    told = _told(case, kept, now)
+    told = _told(case, kept, now, again=True)
     item = announce.news(kept, News.ONWARD_REFUSED, now, other=target, problem=problem)
     return told._replace(feed=(item,))
 
@@ -170,7 +170,10 @@ def onward_ended(standing: Standing, request: Referral, now: datetime) -> Outcom
         Verdict.APPLIED,
         case,
         (request, kept),
-        (announce.status_changed(case, request, now), announce.status_changed(case, kept, now)),
+        (
+            announce.status_changed(case, request, now),
+            announce.status_changed(case, kept, now, again=True),
+        ),
         (*withdrawn, item),
     )
 
@@ -222,8 +225,8 @@ def _without_request(standing: Standing, now: datetime) -> Outcome:
     )
 
 
-def _told(case: Case, referral: Referral, now: datetime) -> Outcome:
-    changed = announce.status_changed(case, referral, now)
+def _told(case: Case, referral: Referral, now: datetime, *, again: bool = False) -> Outcome:
+    changed = announce.status_changed(case, referral, now, again=again)
     return Outcome(Verdict.APPLIED, case, (referral,), (changed,))
 
 

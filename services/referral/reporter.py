@@ -78,7 +78,9 @@ def asked(standing: Standing, referral_id: UUID, answer_by: datetime, now: datet
         return Outcome(Verdict.OUTDATED, standing.case)
     step = NextStep(actor=REPORTER, action=NextAction.ANSWER_QUESTION, due_at=answer_by)
     case = stepped(standing.case, step, now)
-    return Outcome(Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),))
+    return Outcome(
+        Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now, again=True),)
+    )
 
 
 def answered(standing: Standing, question_id: UUID, now: datetime) -> Outcome:
@@ -91,7 +93,11 @@ def answered(standing: Standing, question_id: UUID, now: datetime) -> Outcome:
     case = handled_by(case, held.organisation, now) if waits else case._replace(changed_at=now)
     item = announce.news(held, News.QUESTION_ANSWERED, now, reference_id=question_id)
     return Outcome(
-        Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),), (item,)
+        Verdict.APPLIED,
+        case,
+        (held,),
+        (announce.status_changed(case, held, now, again=True),),
+        (item,),
     )
 
 
@@ -118,7 +124,9 @@ def not_helped(standing: Standing, now: datetime) -> Outcome:
     if held is not None:
         step = desk_step(case.urgency, NextAction.CALL_HOLDER, now)
         case = stepped(case, step, now)
-        return Outcome(Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now),))
+        return Outcome(
+            Verdict.APPLIED, case, (held,), (announce.status_changed(case, held, now, again=True),)
+        )
     asking = case.next_step is not None and case.next_step.action is NextAction.ASK_REPORTER
     if case.open and not asking:
         return Outcome(Verdict.DUPLICATE, case)

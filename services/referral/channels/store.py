@@ -208,6 +208,22 @@ async def wake(connection: Connection, lane: Lane, now: datetime) -> None:
     )
 
 
+async def revive(connection: Connection, lane: Lane, now: datetime) -> None:
+    """Bring again what was given up while the endpoint was away; the worker keeps its pace.
+
+    What the other side refused for itself, or told to stop with 410, waits for a replay.
+    """
+    await connection.execute(
+        "UPDATE delivery SET state = 'waiting', attempts = 0, queued_at = $3, next_try_at = $3,"
+        " escalate_at = NULL WHERE organisation = $1 AND channel = $2 AND state = 'failed'"
+        " AND NOT last_problem = ANY($4::text[])",
+        lane.organisation,
+        lane.channel,
+        now,
+        [*OF_THE_EVENT, TryProblem.GONE],
+    )
+
+
 async def fail_waiting(connection: Connection, lane: Lane, now: datetime) -> None:
     """End all that waits in a lane that was switched off; the sweep brings it elsewhere."""
     await connection.execute(

@@ -24,7 +24,8 @@ async def change_lane(
 ) -> None:
     """Write a locked lane and what follows from it; last in the transaction.
 
-    Back in order: what waited for the endpoint is due at once and the desk's task is closed.
+    Back in order: what waited for the endpoint is due at once, what was given up is brought again,
+    and the desk's task is closed.
     Switched off: all that waits has failed.
     """
     if after == before:
@@ -32,6 +33,7 @@ async def change_lane(
     await store.save_lane(connection, after)
     if after.state is DeliveryState.DELIVERED:
         await store.wake(connection, after, now)
+        await store.revive(connection, after, now)
         await escalation.close_tasks(connection, after, now)
     if before.enabled and not after.enabled:
         await store.fail_waiting(connection, after, now)

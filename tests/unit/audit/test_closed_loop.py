@@ -143,6 +143,8 @@ def test_withdrawal_is_told_before_and_after_the_case_is_closed():
             {"status": Status.RECEIVED, "handed_over_by": HandOverBy.PHONE},
             ["received", "handed-over"],
         ),
+        # Only who acts next has changed.
+        ({"status": Status.ACCEPTED, "again": True}, []),
     ],
 )
 def test_what_became_of_a_referral_is_counted_once(more, facts):

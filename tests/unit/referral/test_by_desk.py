@@ -20,7 +20,7 @@ from contracts.referral import (
     Status,
 )
 from contracts.routing import Mode
-from services.referral import by_desk, reporter
+from services.referral import by_desk, escalation, reporter
 from services.referral.by_desk import HandedOver
 from services.referral.domain import HOLDING, OPEN, Channel, Verdict
 from tests.unit.referral.builders import (
@@ -284,3 +284,16 @@ def test_the_desk_ends_nothing_that_somebody_has_or_is_asked(make):
 def test_after_the_desk_reached_the_reporter_the_holder_goes_on():
     unreached = go(held(), Answer.NO_CONTACT)
     assert by_desk.called_holder(unreached, NOW).case.next_step.actor == "school"
+
+
+def test_who_is_reached_by_phone_is_reminded_through_the_desk():
+    standing = stands(first(channel=Channel.DESK))
+    how = HandedOver(HandOverBy.PHONE)
+    standing = stands(by_desk.handed_over(standing, standing.request, how, NOW), standing)
+    moment = standing.case.timer_at
+
+    outcome = escalation.tick(standing, moment)
+
+    [told] = outcome.events
+    assert (told.actor, told.action) == (DESK, NextAction.CALL_HOLDER)
+    assert outcome.feed == (), "nobody reads a feed there"

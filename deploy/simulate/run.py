@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 from deploy.simulate.core import Subject
@@ -70,8 +71,13 @@ def _chunks(first: int, count: int, defect: str | None) -> Iterator[list[Result]
         yield from map(_chunk, work)
         return
     # Forking keeps the imports; nothing here has threads or connections.
-    with multiprocessing.get_context("fork").Pool(cores, initializer=_begin) as pool:
-        yield from pool.imap(_chunk, work)
+    fork = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(cores, mp_context=fork, initializer=_begin)
+    try:
+        yield from pool.map(_chunk, work)
+    finally:
+        # Workers end after their chunk; a signal could meet one that has not begun and be lost.
+        pool.shutdown(cancel_futures=True)
 
 
 def _begin() -> None:

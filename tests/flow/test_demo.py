@@ -81,7 +81,13 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        # A run in the background has Ctrl-C switched off, and a child inherits that.
+        preexec_fn=_hears_an_interrupt,  # noqa: PLW1509 - nothing else runs in the child yet
     )
+
+
+def _hears_an_interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def left_behind(folder: Path) -> list[str]:

@@ -122,7 +122,9 @@ class Afternoon:
             )
 
     async def verify(self, organisation: str) -> tuple[int, Document]:
-        arguments = ["partner", "verify", organisation, "--outage", "2", "--json"]
+        # A slow machine needs time to be seen knocking.
+        outage = "5" if organisation in BAD else "2"
+        arguments = ["partner", "verify", organisation, "--outage", outage, "--json"]
         # Of the bad ones silence is expected, and waited for.
         patience = 8 if organisation in BAD else TIMEOUT_SECONDS
         arguments += ["--timeout", str(patience), "--data", str(self.stack.data_dir)]

@@ -4,20 +4,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from contracts.calendar import local_day
 from contracts.referral import TermWarned
 from contracts.routing import CaseAssigned, Term
 from deploy.simulate.past import require
 from deploy.simulate.world import Book, World
 from services.referral import legal_terms
 from services.referral.domain import Outcome, Standing, Verdict
-from services.referral.legal_terms import ZONE
 
 _DAYS = (1, 5, 20, 42, 365)
 
 
 def some_terms(world: World, organisation: str) -> tuple[Term, ...]:
     """The terms that a decision names, with a known last day."""
-    today = world.now.astimezone(ZONE).date()
+    today = local_day(world.now)
     return tuple(
         Term(
             term=f"termijn_{days}",
@@ -49,7 +49,7 @@ def warn_due(book: Book, now: datetime, take: Callable[[str, Standing, Outcome],
         assert standing is not None
         outcome = legal_terms.warn(standing, term, now)
         if outcome.verdict is Verdict.APPLIED:
-            over = now.astimezone(ZONE).date() > term.last_day
+            over = local_day(now) > term.last_day
             require(not over, "P3", "a term was warned of that is over")
             enough = term.warned < len(legal_terms.WARN_DAYS_BEFORE)
             require(enough, "P3", "a term was warned of once too often")

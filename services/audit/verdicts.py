@@ -1,13 +1,12 @@
 """What a reader is told of a case: its state at a moment and one sentence in plain Dutch. Pure."""
 
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
+from contracts.calendar import ZONE
 from contracts.referral import DESK, REPORTER
 from services.audit.domain import Picture, Standing, State, Verdict
 from services.audit.rules import due_at, missing, standing
 
-_AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 _DESK_REASONS = {
     "no-competent-party": "geen organisatie is bevoegd",
     "shown-only": "de organisatie is alleen getoond en neemt geen zaken over",
@@ -124,4 +123,4 @@ def duration(length: timedelta) -> str:
 
 
 def _local(moment: datetime) -> str:
-    return moment.astimezone(_AMSTERDAM).strftime("%d-%m-%Y %H:%M")
+    return moment.astimezone(ZONE).strftime("%d-%m-%Y %H:%M")

@@ -16,7 +16,7 @@ from contracts.event import Catalogue, Event
 from contracts.operations import EventParked, EventRedriven, ParkReason
 from services.chassis import inbox, journal, parked
 from services.chassis.db import Connection, Database
-from services.chassis.errors import TRANSIENT, Rejected, Unavailable, is_defect
+from services.chassis.errors import TRANSIENT, Rejected, Unavailable, is_transient
 from services.chassis.ids import Clock
 from services.chassis.incoming import Reader, Received, Unfit
 from services.chassis.journal import Outgoing
@@ -135,7 +135,7 @@ class Processor:
         try:
             await self._in_one_transaction(items)
         except Exception as error:
-            if isinstance(error, TRANSIENT) and not is_defect(error):
+            if is_transient(error):
                 raise
             # A defect must park one event, not stop all.
             if len(items) == 1:

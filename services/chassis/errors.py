@@ -33,6 +33,11 @@ TRANSIENT = (
 )
 
 
+def is_transient(error: BaseException) -> bool:
+    """Whether trying the same again can help: a server is away, and nothing is wrong with us."""
+    return isinstance(error, TRANSIENT) and not is_defect(error)
+
+
 def is_defect(error: BaseException) -> bool:
     """Whether an error of one of the transient classes is a defect after all.
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
+from contracts.calendar import local_day
 from contracts.intake import ContentField
 from contracts.referral import (
     DESK,
@@ -49,7 +49,6 @@ ANSWER_WITHIN = {
 HOLDING = frozenset({Status.ACCEPTED, Status.IN_PROGRESS, Status.ON_HOLD})
 LIVE = HOLDING | {Status.REQUESTED, Status.RECEIVED}
 _ENDED = frozenset({Status.COMPLETED, Status.CANCELLED, Status.ENTERED_IN_ERROR})
-_AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 _CLOSED_STAGES = {
     ClosedBecause.COMPLETED: Stage.FINISHED,
     ClosedBecause.WITHDRAWN: Stage.WITHDRAWN,
@@ -66,7 +65,7 @@ def future_dates(report: NewReport, now: datetime) -> list[int]:
     """Positions of known dates that have not come yet in the Netherlands."""
     if not report.known_dates:
         return []
-    today = now.astimezone(_AMSTERDAM).date()
+    today = local_day(now)
     return [n for n, item in enumerate(report.known_dates) if item.day > today]
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Literal
-from zoneinfo import ZoneInfo
 
+from contracts.calendar import ZONE, local_day
+from contracts.dutch import date_words
 from contracts.finding import FindingState
 from contracts.referral import DESK, REPORTER, CompletedAs, NextAction
 from contracts.situation import Kind
@@ -22,9 +23,6 @@ DECIDE_WITHIN = timedelta(minutes=15)
 # Forwarding normally takes milliseconds; only a longer wait is told as a fault of ours.
 FAULT_AFTER = timedelta(seconds=10)
 TERMS_TOLD_MAX = 3
-_AMSTERDAM = ZoneInfo("Europe/Amsterdam")
-_MONTHS = ("januari", "februari", "maart", "april", "mei", "juni", "juli", "augustus",
-           "september", "oktober", "november", "december")  # fmt: skip
 _WORDS = {Kind.KLACHT: "klacht", Kind.HULPVRAAG: "hulpvraag"}
 
 
@@ -102,14 +100,14 @@ def _waits(found: ReportFound) -> bool:
 
 
 def _running(terms: Sequence[TermEnds], now: datetime) -> tuple[TermEnds, ...]:
-    today = now.astimezone(_AMSTERDAM).date()
+    today = local_day(now)
     running = [term for term in terms if term.last_day >= today]
     return tuple(sorted(running, key=lambda term: (term.last_day, term.organisation, term.term)))
 
 
 def _warnings(terms: Sequence[TermEnds]) -> str:
     days = sorted({term.last_day for term in terms})[:TERMS_TOLD_MAX]
-    return "".join(_TERM_WORDS.format(day=_day(day)) for day in days)
+    return "".join(_TERM_WORDS.format(day=date_words(day)) for day in days)
 
 
 _STAGE_WORDS = {
@@ -211,10 +209,10 @@ def _next_words(standing: CaseStanding) -> str:
 
 def _until(moment: datetime) -> str:
     """A last moment; of a whole day the day itself, because midnight reads as a day more."""
-    local = moment.astimezone(_AMSTERDAM)
+    local = moment.astimezone(ZONE)
     if local.time() == time.min:
-        return _day(local.date() - timedelta(days=1))
-    return f"{_day(local.date())} om {local:%H:%M} uur"
+        return date_words(local.date() - timedelta(days=1))
+    return f"{date_words(local.date())} om {local:%H:%M} uur"
 
 
 def _who(standing: CaseStanding) -> str:
@@ -228,8 +226,4 @@ def _who(standing: CaseStanding) -> str:
 
 
 def _dutch_day(moment: datetime) -> str:
-    return _day(moment.astimezone(_AMSTERDAM).date())
-
-
-def _day(day: date) -> str:
-    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return date_words(local_day(moment))

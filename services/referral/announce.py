@@ -35,7 +35,7 @@ from services.referral.domain import Case, FeedItem, Referral, Verdict, WhoMustA
 def offered(case: Case, referral: Referral, now: datetime) -> ReferralOffered:
     """An organisation was asked."""
     return ReferralOffered(
-        **_standing(case, now),
+        **standing(case, now),
         referral_id=referral.referral_id,
         attempt=referral.attempt,
         organisation=referral.organisation,
@@ -72,7 +72,7 @@ def status_changed(
 ) -> ReferralStatusChanged:
     """A referral entered the state that it has now; with `again` it was in it already."""
     return ReferralStatusChanged(
-        **_standing(case, now),
+        **standing(case, now),
         referral_id=referral.referral_id,
         attempt=referral.attempt,
         organisation=referral.organisation,
@@ -90,7 +90,7 @@ def status_changed(
 
 def at_desk(case: Case, reason: DeskReason, now: datetime) -> CaseAtDesk:
     """The desk holds the case and must act."""
-    return CaseAtDesk(**_standing(case, now), reason=reason)
+    return CaseAtDesk(**standing(case, now), reason=reason)
 
 
 def redecision(
@@ -98,7 +98,7 @@ def redecision(
 ) -> RedecisionRequested:
     """Routing must decide again without those who had the case."""
     return RedecisionRequested(
-        **_standing(case, now),
+        **standing(case, now),
         excluded=case.returned_by,
         decision_number=case.decision_number + 1,
         reason=why,
@@ -111,7 +111,7 @@ def case_closed(
     case: Case, because: ClosedBecause, outcome: CompletedAs | None, now: datetime
 ) -> CaseClosed:
     """Nobody has to act any more."""
-    return CaseClosed(**_standing(case, now), because=because, outcome=outcome)
+    return CaseClosed(**standing(case, now), because=because, outcome=outcome)
 
 
 def reminded(
@@ -121,7 +121,7 @@ def reminded(
     step = case.next_step
     assert step is not None
     return ReferralReminded(
-        **_standing(case, now),
+        **standing(case, now),
         referral_id=referral.referral_id if referral is not None else None,
         actor=DESK if by_phone else step.actor,
         action=NextAction.CALL_HOLDER if by_phone else step.action,
@@ -132,7 +132,7 @@ def reminded(
 def escalated(case: Case, referral: Referral, rung: Rung, now: datetime) -> ReferralEscalated:
     """An organisation kept silent, and this is what was done."""
     return ReferralEscalated(
-        **_standing(case, now),
+        **standing(case, now),
         referral_id=referral.referral_id,
         attempt=referral.attempt,
         organisation=referral.organisation,
@@ -210,7 +210,8 @@ def of_case(case: Case, event: Event) -> Event:
     return event.model_copy(update=told)
 
 
-def _standing(case: Case, now: datetime) -> dict[str, Any]:
+def standing(case: Case, now: datetime) -> dict[str, Any]:
+    """What every event of the main topic tells of its case."""
     return {
         "case_id": case.case_id,
         "holder": case.holder,

@@ -11,17 +11,14 @@ from contracts.referral import (
     News,
 )
 from contracts.situation import Situation
+from services.referral import announce
 from services.referral.domain import Case, Consultation
 
 
 def asked(case: Case, item: Consultation, now: datetime) -> ConsultationAsked:
     """The holder asks for advice."""
     return ConsultationAsked(
-        case_id=case.case_id,
-        holder=case.holder,
-        handoff=case.handoff,
-        next_step=case.next_step,
-        at=now,
+        **announce.standing(case, now),
         consultation_id=item.consultation_id,
         organisation=item.organisation,
     )
@@ -30,11 +27,7 @@ def asked(case: Case, item: Consultation, now: datetime) -> ConsultationAsked:
 def answered(case: Case, item: Consultation, now: datetime) -> ConsultationAnswered:
     """The advice is there, or it will not come."""
     return ConsultationAnswered(
-        case_id=case.case_id,
-        holder=case.holder,
-        handoff=case.handoff,
-        next_step=case.next_step,
-        at=now,
+        **announce.standing(case, now),
         consultation_id=item.consultation_id,
         organisation=item.organisation,
         advised=bool(item.advised),

@@ -31,6 +31,7 @@ from services.referral.desk_models import (
 )
 from services.referral.domain import HOLDING, Case, Consultation, Referral
 from services.referral.effects import Effects, Publishing
+from services.referral.inbox import own
 from services.referral.models import CapabilityView
 
 OPEN_PER_CASE_MAX = 5
@@ -105,9 +106,7 @@ def _add_reading(routes: APIRouter) -> None:
         """What your organisation asked and was asked."""
         runtime: Runtime = request.app.state.runtime
         async with runtime.database.connection() as connection:
-            found = await records.consultations_of(
-                connection, _organisation(principal), after, limit
-            )
+            found = await records.consultations_of(connection, own(principal), after, limit)
         full = len(found) == limit
         return Consultations(
             consultations=[consultation_view(item) for item in found],
@@ -211,7 +210,7 @@ async def _held(
 ) -> tuple[Case, Referral]:
     cases, referrals = await store.lock_cases_of(connection, [referral_id])
     referral = referrals.get(referral_id)
-    if referral is None or referral.organisation != _organisation(principal):
+    if referral is None or referral.organisation != own(principal):
         raise Problem(404, "referral-unknown", "Your organisation has no referral with this id.")
     if referral.status not in HOLDING:
         raise Problem(
@@ -261,7 +260,7 @@ def _id_reused() -> Problem:
 
 
 def _known(item: Consultation | None, principal: Principal, *, asked_only: bool) -> Consultation:
-    mine = _organisation(principal)
+    mine = own(principal)
     if item is None or mine not in ({item.organisation} if asked_only else _both(item)):
         raise Problem(
             404, "consultation-unknown", "Your organisation has no consultation with this id."
@@ -271,12 +270,6 @@ def _known(item: Consultation | None, principal: Principal, *, asked_only: bool)
 
 def _both(item: Consultation) -> set[str]:
     return {item.organisation, item.asked_by}
-
-
-def _organisation(principal: Principal) -> str:
-    # `authorised` has refused a partner's token without one.
-    assert principal.organisation is not None
-    return principal.organisation
 
 
 async def _effects(connection: Connection, publishing: Publishing, case: Case) -> Effects:

@@ -6,13 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 from services.chassis.db import Connection, Database
+from services.chassis.errors import is_transient
 from services.chassis.ids import Clock
 from services.chassis.telemetry import Logger
 from services.referral import escalation, legal_terms, postponing, records, store
 from services.referral.domain import Case, LegalTerm, Outcome, Referral, Verdict
 from services.referral.effects import Count, Effects, Publishing
 from services.referral.handlers import NOTICED
-from services.referral.postponing import PutOff, transient
+from services.referral.postponing import PutOff
 
 BATCH_MAX = 200
 Fire = Callable[[Connection, datetime], Awaitable[int]]
@@ -66,7 +67,7 @@ class Deadlines:
             try:
                 await self._all_of(fire)
             except Exception as error:
-                if transient(error):
+                if is_transient(error):
                     raise
                 if self._log is None:
                     defects.append(error)
@@ -127,7 +128,8 @@ class Deadlines:
         of_case: dict[UUID, list[LegalTerm]] = {}
         for term in terms:
             of_case.setdefault(term.case_id, []).append(term)
-            await records.warned(connection, term, legal_terms.after_warning(term, now))
+        ahead = [legal_terms.after_warning(term, now) for term in terms]
+        await records.warned(connection, terms, ahead)
 
         def act(effects: Effects, case_id: UUID) -> None:
             for term in of_case[case_id]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from contracts.calendar import local_day
 from contracts.envelope import feed_source
 from contracts.event import Event
 from contracts.referral import DESK, ReferralOffer
@@ -214,7 +215,7 @@ class Effects:
         ]
         if not new:
             return
-        today = now.astimezone(legal_terms.ZONE).date()
+        today = local_day(now)
         for term in await records.warned_terms(connection, new, today):
             item = legal_terms.told_holder(self._holding[term.case_id], term, now)
             self.tell(item.organisation, item.event, term.case_id, None)

@@ -1,13 +1,13 @@
 """Warnings before a legal term lapses: to the holder, and through intake to the reporter. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
 
+from contracts.calendar import ZONE, local_day
 from contracts.referral import CaseNews, News, TermWarned
 from contracts.routing import CaseAssigned
+from services.referral import announce
 from services.referral.domain import FeedItem, LegalTerm, Outcome, Referral, Standing, Verdict
 
-ZONE = ZoneInfo("Europe/Amsterdam")
 WARN_DAYS_BEFORE = (14, 3)
 _MORNING = time(9)
 
@@ -27,7 +27,7 @@ def next_warning(last_day: date, warned: int, now: datetime) -> datetime | None:
     """
     moments = warn_moments(last_day)
     left = moments[warned:]
-    if not left or now.astimezone(ZONE).date() > last_day:
+    if not left or local_day(now) > last_day:
         return None
     ahead = [moment for moment in left if moment > now]
     missed = len(ahead) < len(left)
@@ -52,14 +52,10 @@ def terms_of(event: CaseAssigned, now: datetime) -> list[LegalTerm]:
 def warn(standing: Standing, term: LegalTerm, now: datetime) -> Outcome:
     """Warn of a term, unless the case is closed or the term is over."""
     case = standing.case
-    if not case.open or now.astimezone(ZONE).date() > term.last_day:
+    if not case.open or local_day(now) > term.last_day:
         return Outcome(Verdict.OUTDATED, case)
     event = TermWarned(
-        case_id=case.case_id,
-        holder=case.holder,
-        handoff=case.handoff,
-        next_step=case.next_step,
-        at=now,
+        **announce.standing(case, now),
         term=term.term,
         organisation=term.organisation,
         last_day=term.last_day,

@@ -93,15 +93,13 @@ class Referrals(Model):
     next_after: UUID | None
 
 
-class AnswerGiven(Model):
+class AnswerGiven(Strict):
     """A partner's answer; a repeat with the same `answerId` is harmless.
 
     `received`, `accepted` and `rejected` answer an offer, the others are for the holder. `reason`
     goes with `rejected` and `returned`, `until` with `on-hold`, `outcome` with `completed` (and
     `decision` when that is `decided`), `suggestedOrganisation` with `referred-onward`.
     """
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", hide_input_in_errors=True)
 
     answer_id: UUID
     attempt: Annotated[int, Field(ge=1, le=1000)]

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.chassis.db import Connection
-from services.chassis.errors import TRANSIENT, is_defect
+from services.chassis.errors import is_transient
 from services.chassis.telemetry import Logger
 
 PUT_OFF = timedelta(minutes=10)
@@ -33,13 +33,13 @@ async def each(
         await _at_once(connection, every, act)
         return
     except Exception as error:
-        if transient(error):
+        if is_transient(error):
             raise
     for case_id in every:
         try:
             await _at_once(connection, [case_id], act)
         except Exception as error:
-            if transient(error):
+            if is_transient(error):
                 raise
             if log is not None:
                 name = type(error).__name__
@@ -52,11 +52,6 @@ async def _at_once(connection: Connection, case_ids: Sequence[UUID], act: Act) -
         await act(case_ids)
         # What the database checks at the commit must fail here, where it is known whose it is.
         await connection.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
-
-
-def transient(error: Exception) -> bool:
-    """Whether trying the same again can help."""
-    return isinstance(error, TRANSIENT) and not is_defect(error)
 
 
 async def offer(connection: Connection, case_id: UUID, until: datetime) -> None:

@@ -103,13 +103,17 @@ async def warned_terms(
     return [LegalTerm(**dict(row)) for row in found]
 
 
-async def warned(connection: Connection, term: LegalTerm, next_at: datetime | None) -> None:
-    """A warning was given; the next comes at `next_at`, or none any more."""
+async def warned(
+    connection: Connection, terms: Sequence[LegalTerm], next_at: Sequence[datetime | None]
+) -> None:
+    """Warnings were given; of each term the next comes at its `next_at`, or none any more."""
     await connection.execute(
-        "UPDATE legal_term SET warned = warned + 1, warn_at = $3 WHERE case_id = $1 AND term = $2",
-        term.case_id,
-        term.term,
-        next_at,
+        "UPDATE legal_term l SET warned = l.warned + 1, warn_at = t.next_at"
+        " FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS t(case_id, term, next_at)"
+        " WHERE (l.case_id, l.term) = (t.case_id, t.term)",
+        [item.case_id for item in terms],
+        [item.term for item in terms],
+        list(next_at),
     )
 
 

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 
 from contracts.calendar import local_day
+from contracts.dutch import day_words
 from services.routing.explanations import explained, for_citizen
 from services.routing.explanations_chain import explain_chain
 from services.routing.explanations_staff import for_auditor, for_desk
-from services.routing.language import day_words
 from services.routing.questions import Questions, unlabelled
 from services.routing.reproduction import Fresh, Reproduced
 from services.routing.terms import known_starts

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from contracts.dutch import day_words
 from contracts.situation import UNKNOWN, Flag
 from services.routing.compiled import CompiledRegister
 from services.routing.counterfactual import Change, changes
 from services.routing.domain import Decision, Organisation, Reason, Weighed
 from services.routing.explain import conversion_words, declined_proposal, what_happens
-from services.routing.language import address, capital, day_words, listed
+from services.routing.language import address, capital, listed
 from services.routing.questions import Questions
 from services.routing.terms import RunningTerm, TermState, running_terms
 

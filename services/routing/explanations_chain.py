@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from contracts.calendar import local_day
+from contracts.dutch import day_words
 from services.routing.compiled import CompiledRegister
 from services.routing.domain import Decision
 from services.routing.explanations import Explained, party_words, short_sentences
-from services.routing.language import address, day_words
+from services.routing.language import address
 from services.routing.questions import Questions
 
 

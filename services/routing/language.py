@@ -2,16 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date
 
 from contracts.situation import Reporter
 
 PUPILS = frozenset({Reporter.LEERLING_PO, Reporter.LEERLING_VO})
-_DAYS = ("maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag")
-_MONTHS = (
-    *("januari", "februari", "maart", "april", "mei", "juni"),
-    *("juli", "augustus", "september", "oktober", "november", "december"),
-)
 # Verbs that lose a letter before `je`. With other verbs `u` is an object in our texts ("helpt u").
 _BEFORE_JE = {
     "kunt": "kun", "gaat": "ga", "bent": "ben", "wilt": "wil", "hebt": "heb", "vindt": "vind",
@@ -31,11 +25,6 @@ def to_je(text: str) -> str:
     """A text that says `u`, saying `je`."""
     text = _INVERTED.sub(lambda m: f"{_as(_BEFORE_JE[m[1].lower()], m[1])} je", text)
     return _WORD.sub(lambda m: _as(_WORDS[m[1].lower()], m[1]), text)
-
-
-def day_words(day: date) -> str:
-    """`maandag 13 oktober 2025`."""
-    return f"{_DAYS[day.weekday()]} {day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import asyncpg
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
 
 from contracts.referral import DeliveryState
 from contracts.situation import OrganisationId
 from services.referral.channels.domain import OURS, DeliveryStatus, Lane, Push, TryProblem
+from services.referral.models import Model, Strict
 
 Channel = Literal["kafka", "inbox", "webhook", "email", "desk"]
 Fallback = Literal["webhook", "email", "desk"]
@@ -58,20 +58,12 @@ class ToRepair(BaseModel):
         return cls(problem=problem, who_must_act=who, remedy=REMEDIES[problem])
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
-    )
-
-
-class EndpointGiven(_Model):
+class EndpointGiven(Strict):
     """Where and how to tell a partner; give a URL, an e-mail address, or both.
 
     Without `channel` the URL is used, or else the address; without `fallback` the other one of the
     two, or else the desk, which calls.
     """
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", hide_input_in_errors=True)
 
     url: Annotated[str | None, Field(min_length=1, max_length=2048)] = None
     email: Annotated[str | None, Field(min_length=3, max_length=254)] = None
@@ -80,25 +72,21 @@ class EndpointGiven(_Model):
     asymmetric: bool = False
 
 
-class RotationGiven(_Model):
+class RotationGiven(Strict):
     """How to rotate; the old key keeps signing for `overlapHours`."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", hide_input_in_errors=True)
 
     overlap_hours: Annotated[int | None, Field(ge=0, le=168)] = None
     asymmetric: bool = False
 
 
-class ReplayGiven(_Model):
+class ReplayGiven(Strict):
     """Which events of the feed to send again, by their sequences."""
-
-    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", hide_input_in_errors=True)
 
     from_sequence: Annotated[int, Field(ge=1, le=2**31 - 1)]
     to_sequence: Annotated[int, Field(ge=1, le=2**31 - 1)] = 2**31 - 1
 
 
-class LaneView(_Model):
+class LaneView(Model):
     """What is known of one channel."""
 
     channel: Push
@@ -110,7 +98,7 @@ class LaneView(_Model):
     problem: ToRepair | None
 
 
-class EndpointView(_Model):
+class EndpointView(Model):
     """An endpoint; `secret` and `publicKey` only when they are new: keep the secret safe.
 
     Events after `startsAfter` are sent; earlier ones are in the inbox, or come by a replay.
@@ -124,10 +112,10 @@ class EndpointView(_Model):
     starts_after: int
     secret: str | None = None
     public_key: str | None = None
-    lanes: list[LaneView] = []
+    lanes: list[LaneView] = Field(default=[])
 
 
-class Rotated(_Model):
+class Rotated(Model):
     """The new key; the old one signs too until `previousUntil`."""
 
     secret: str | None
@@ -135,7 +123,7 @@ class Rotated(_Model):
     previous_until: datetime
 
 
-class TestResult(_Model):
+class TestResult(Model):
     """What came of a test message."""
 
     delivered: bool
@@ -146,7 +134,7 @@ class TestResult(_Model):
     problem: ToRepair | None
 
 
-class DeliveryView(_Model):
+class DeliveryView(Model):
     """One event for one recipient over one channel."""
 
     sequence: int
@@ -162,20 +150,20 @@ class DeliveryView(_Model):
     problem: ToRepair | None
 
 
-class DeliveriesView(_Model):
+class DeliveriesView(Model):
     """A page of deliveries; ask the next with `after` set to `nextAfter`."""
 
     deliveries: list[DeliveryView]
     next_after: str | None
 
 
-class Replayed(_Model):
+class Replayed(Model):
     """How many events are queued once more."""
 
     queued: int
 
 
-class TaskView(_Model):
+class TaskView(Model):
     """A partner that must be called, because nothing reaches it."""
 
     task_id: UUID
@@ -187,7 +175,7 @@ class TaskView(_Model):
     opened_at: datetime
 
 
-class Tasks(_Model):
+class Tasks(Model):
     """Open tasks, the oldest first."""
 
     tasks: list[TaskView]

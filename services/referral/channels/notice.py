@@ -7,19 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
 
+from contracts.calendar import ZONE
+from contracts.dutch import day_words
 from contracts.envelope import Envelope, EnvelopeInvalid, name_and_version
 from contracts.reference import case_reference
-
-_ZONE = ZoneInfo("Europe/Amsterdam")
-_DAYS = ("maandag", "dinsdag", "woensdag", "donderdag", "vrijdag", "zaterdag", "zondag")
-_MONTHS = (
-    "januari", "februari", "maart", "april", "mei", "juni",
-    "juli", "augustus", "september", "oktober", "november", "december",
-)  # fmt: skip
 
 _WORDS = {
     "referral-offer": ("Er wacht een melding op u", "Er wacht een melding op u."),
@@ -82,14 +76,13 @@ def notice_of(event: Envelope, link: str) -> Notice:
 
 def dutch_moment(moment: datetime) -> str:
     """A moment as people say it, in the time of Amsterdam."""
-    local = moment.astimezone(_ZONE)
-    day = f"{_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {local.year}"
-    return f"{day} om {local:%H.%M} uur"
+    local = moment.astimezone(ZONE)
+    return f"{day_words(local.date())} om {local:%H.%M} uur"
 
 
 def dutch_limit(moment: datetime) -> str:
     """The last moment of a term; of whole days the day, because midnight reads as a day more."""
-    local = moment.astimezone(_ZONE)
+    local = moment.astimezone(ZONE)
     if local.time() != time.min:
         return dutch_moment(moment)
     return dutch_moment(moment - timedelta(seconds=1)).partition(" om ")[0]

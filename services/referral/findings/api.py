@@ -32,6 +32,7 @@ from services.referral.findings.models import (
 from services.referral.findings.problems import effective, refused
 from services.referral.findings.recording import Given, Refused, Settled
 from services.referral.findings.times import today
+from services.referral.inbox import own
 
 _LIMIT_MAX = 500
 _ACTOR = Annotated[Principal, Depends(Requires(Scope.PARTNER, Scope.DESK))]
@@ -232,9 +233,7 @@ def _actor(principal: Principal) -> str:
     """The caller as an organisation; the desk when the token is the desk's."""
     if Scope.DESK in principal.scopes:
         return DESK
-    # `authorised` has refused a partner's token without one.
-    assert principal.organisation is not None
-    return principal.organisation
+    return own(principal)
 
 
 def _committee(by: str, body: FindingGiven) -> str:

@@ -22,16 +22,11 @@ from contracts.situation import OrganisationId
 from services.referral.domain import WhoMustAct
 from services.referral.findings.domain import Evidence, Finding, Reply
 from services.referral.findings.figures import Figures, percent
+from services.referral.models import Model
 
 TEXT_CHARACTERS_MAX = 2000
 _Text = Annotated[str, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX)]
 _Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the document")]
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
-    )
 
 
 class _Given(BaseModel):
@@ -88,7 +83,7 @@ class SettlementGiven(_Given):
     settlement: Settlement
 
 
-class FindingStepView(_Model):
+class FindingStepView(Model):
     """Who acts next on a finding, on what, by when."""
 
     actor: OrganisationId
@@ -96,7 +91,7 @@ class FindingStepView(_Model):
     due_at: datetime
 
 
-class RegimeView(_Model):
+class RegimeView(Model):
     """The legal regime that decides; `toVerify` says that nobody has checked it with the law."""
 
     id: str
@@ -109,7 +104,7 @@ class RegimeView(_Model):
     to_verify: bool
 
 
-class FindingSummary(_Model):
+class FindingSummary(Model):
     """One finding in a list."""
 
     finding_id: UUID
@@ -133,14 +128,14 @@ class FindingSummary(_Model):
     who_must_act: WhoMustAct | None
 
 
-class Findings(_Model):
+class Findings(Model):
     """A page of open findings, first due first; ask the next with `after` set to `nextAfter`."""
 
     findings: list[FindingSummary]
     next_after: UUID | None
 
 
-class ReplyView(_Model):
+class ReplyView(Model):
     """What the board said; `reasons` only for desk, committee and supervisor."""
 
     reply_id: UUID
@@ -153,7 +148,7 @@ class ReplyView(_Model):
     digest: str | None
 
 
-class EvidenceView(_Model):
+class EvidenceView(Model):
     """An entry of evidence; `text` only for desk, committee and supervisor."""
 
     evidence_id: UUID
@@ -173,14 +168,14 @@ class FindingView(FindingSummary):
     evidence: list[EvidenceView]
 
 
-class FindingSettled(_Model):
+class FindingSettled(Model):
     """The finding after a command; `duplicate` when it had been recorded already."""
 
     duplicate: bool
     finding: FindingSummary
 
 
-class Share(_Model):
+class Share(Model):
     """A percentage with the numbers that it is made of."""
 
     part: int
@@ -188,7 +183,7 @@ class Share(_Model):
     percent: float
 
 
-class FiguresRow(_Model):
+class FiguresRow(Model):
     """Findings of one regime and year; null where a number is too small for a public figure.
 
     Every finding is in exactly one of `followed`, `partly`, `notFollowed`, `noReply`, `withdrawn`,
@@ -215,7 +210,7 @@ class FiguresRow(_Model):
     followed_of_settled: Share | None
 
 
-class FindingFigures(_Model):
+class FindingFigures(Model):
     """Figures per regime and year; `smallBelow` is where public figures begin to hide."""
 
     public: bool

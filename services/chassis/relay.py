@@ -24,6 +24,7 @@ from services.chassis.telemetry import Logger
 _RELAY_LOCK = 0x72656C61
 _CHANNEL = "outbox"
 _STANDBY_SECONDS = 1.0
+_HINT_SECONDS = 0.05
 _BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0)
 _STOP_SECONDS_MAX = 5.0
 _MISSING_TOPIC_SECONDS = 10.0
@@ -101,10 +102,14 @@ class Relay:
             self._notify = asyncio.create_task(self._tell_active_relay())
 
     async def _tell_active_relay(self) -> None:
-        # A hint only: the active relay also polls.
+        # A hint only: the active relay also polls. It is a commit of its own, so what is committed
+        # shortly after another is told together.
         with contextlib.suppress(*TRANSIENT):
-            async with self._database.connection() as connection:
-                await connection.execute(f"NOTIFY {_CHANNEL}")
+            while self._wake.is_set() and not self.active:
+                self._wake.clear()
+                async with self._database.connection() as connection:
+                    await connection.execute(f"NOTIFY {_CHANNEL}")
+                await asyncio.sleep(_HINT_SECONDS)
 
     async def _run(self) -> None:
         failures = 0
@@ -147,8 +152,8 @@ class Relay:
         self.problem = None
         while True:
             self._wake.clear()
+            started_at = self.progressed_at = asyncio.get_running_loop().time()
             rows = await self._take(connection)
-            self.progressed_at = asyncio.get_running_loop().time()
             if rows:
                 async with asyncio.timeout(self._publish_timeout_seconds):
                     rows = await self._without_missing(producer, rows)
@@ -158,7 +163,8 @@ class Relay:
                     [row["position"] for row in rows],
                 )
                 self._metrics.published.inc(len(rows))
-                await self._pace.gather_more(len(rows))
+                seconds = asyncio.get_running_loop().time() - started_at
+                await self._pace.gather_more(len(rows), seconds)
             elif self._stopping:
                 return
             else:

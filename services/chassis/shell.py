@@ -1,7 +1,6 @@
 """The outermost layer of every API: headers on each answer, limits, and where defects end."""
 
 import time
-from collections.abc import Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,10 +29,8 @@ class Shell:
         metrics: Metrics,
         request_bytes_max: int,
         log: Logger,
-        hot_routes: Mapping[tuple[str, str], ASGIApp],
     ) -> None:
         self._app = app
-        self._hot_routes = hot_routes
         self._statuses = {n: metrics.requests.labels(f"{n}xx") for n in range(1, 6)}
         self._metrics = metrics
         self._bytes_max = request_bytes_max
@@ -47,8 +44,7 @@ class Shell:
         exchange = _Exchange(scope, receive, send, self._bytes_max)
         try:
             if not exchange.too_large:
-                app = self._hot_routes.get((scope["method"], scope["path"]), self._app)
-                await app(scope, exchange.receive, exchange.send)
+                await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
             # A route takes a body over the limit for a client that has gone; that is no defect.
             if not exchange.too_large:

@@ -7,6 +7,7 @@ commit, a failed batch is read again, and a rebalance waits for the batch that i
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -160,12 +161,13 @@ class Subscription:
 
     async def _consume(self, batch: RawBatch) -> None:
         self._idle.clear()
+        started_at = time.monotonic()
         try:
             await self._processor.process([record_of(raw) for raw in batch])
             self._note_done(batch)
             self.paused_for = None
             self.note_progress()
-            await self._pace.gather_more(len(batch))
+            await self._pace.gather_more(len(batch), time.monotonic() - started_at)
         except TRANSIENT as error:
             # Not parked, not skipped: the same records are read again.
             self.paused_for = type(error).__name__

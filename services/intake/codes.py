@@ -1,6 +1,5 @@
 """The reporter's code: shown once, derivable for a repeat, stored only as a keyed hash."""
 
-import base64
 import hmac
 from uuid import UUID
 
@@ -8,8 +7,11 @@ from uuid import UUID
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_CHARACTERS = 20
 _CODE_BYTES = 15
-_GROUP = 4
-_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", ALPHABET.encode())
+# Base 32 of Python works through bytes; with the 1,024 pairs a code is ten looks.
+_PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
+_PAIR_MASK = 0x3FF
+# The places of the groups of four in the first 100 of the 120 bits.
+_GROUPS = (100, 80, 60, 40, 20)
 _MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 
 
@@ -26,10 +28,13 @@ class Codes:
     def code(self, case_id: UUID, report_id: UUID) -> str:
         """The code of a report, in groups of four; both ids are random, so it cannot be guessed."""
         mac = _mac(self._code_key, case_id.bytes + report_id.bytes)
-        letters = (
-            base64.b32encode(mac[:_CODE_BYTES]).translate(_CROCKFORD)[:CODE_CHARACTERS].decode()
+        bits = int.from_bytes(mac[:_CODE_BYTES])
+        return "-".join(
+            [
+                _PAIRS[bits >> place + 10 & _PAIR_MASK] + _PAIRS[bits >> place & _PAIR_MASK]
+                for place in _GROUPS
+            ]
         )
-        return "-".join(letters[i : i + _GROUP] for i in range(0, CODE_CHARACTERS, _GROUP))
 
     def code_mac(self, code: str) -> bytes | None:
         """What is stored of a code; None for a text that can be no code."""

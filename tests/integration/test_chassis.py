@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -19,9 +21,11 @@ from contracts.topics import TopicSpec
 from deploy.local.provision import DatabaseUrls, provision_topics
 from deploy.local.stack import ServerAddresses
 from services.chassis import journal, parked
+from services.chassis.db import Database
 from services.chassis.errors import Rejected
 from services.chassis.ids import new_id, utc_now
 from services.chassis.journal import Outgoing
+from services.chassis.relay import _FIRST, _TAKE
 from tests.integration.harness import SOURCE, Asked, Echoed, World, asked, send
 
 Settle = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
@@ -353,6 +357,37 @@ async def test_a_topic_that_is_not_there_holds_up_no_other(world: World) -> None
 def _by_id(records: list[ConsumerRecord]) -> dict[str, bytes]:
     envelopes = [from_headers(r.headers, r.value) for r in records]
     return {e.id: e.data for e in envelopes}
+
+
+async def test_what_the_relay_takes_costs_the_same_however_many_events_there_are(
+    world: World,
+) -> None:
+    database = Database(world.urls.application, 2, "test")
+    connection = await database.dedicated()
+    try:
+        await connection.execute(f"PREPARE take AS {_TAKE.format(first=_FIRST)}")
+        # Planned while the tables are empty, as in each new installation.
+        await connection.fetch("EXPLAIN ANALYZE EXECUTE take(100)")
+        now = utc_now()
+        async with connection.transaction():
+            outgoing = [
+                Outgoing(Echoed(number=n), new_id(), "elsewhere", SOURCE) for n in range(3000)
+            ]
+            await journal.append(connection, outgoing, now)
+            await connection.execute("DELETE FROM outbox WHERE sequence > 5")
+        text = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE take(100)")
+        await connection.execute("DELETE FROM outbox")
+    finally:
+        await connection.close()
+    plan = json.loads(text)[0]["Plan"]
+    assert plan["Actual Rows"] == 5
+    assert max(node["Actual Rows"] for node in _nodes(plan)) == 5
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for below in plan.get("Plans", ()):
+        yield from _nodes(below)
 
 
 async def test_only_one_relay_of_two_is_active_and_the_other_takes_over(world: World) -> None:

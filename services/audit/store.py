@@ -4,10 +4,12 @@ A writer holds the lock of `log_head` (`log_store.lock_head`), so that nothing r
 change before it is written. Every statement takes a whole batch.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from services.audit.domain import Picture, Progress, Standing
 from services.audit.rules import FACTS, due_at, standing
@@ -16,52 +18,54 @@ from services.chassis.db import Connection
 
 PARKED_SHOWN_MAX = 100
 
-_PICTURE = Picture._fields
-_DERIVED = ("standing", "due_at")
-_TYPES = {
-    "case_id": "uuid",
-    "report_id": "uuid",
-    "decisions_seen": "bigint",
-    "handoffs_seen": "bigint",
-    "returns": "integer",
-    "reminders": "integer",
-    "escalations": "integer",
-    "entries": "integer",
-    "handoff": "integer",
-    "accept_handoff": "integer",
-    "parked_open": "integer",
-}
+
+def _same(value: Any) -> Any:
+    return value
 
 
-def _type_of(column: str) -> str:
-    if column in _TYPES:
-        return _TYPES[column]
-    if column.endswith("_sequence"):
-        return "integer"
-    return "timestamptz" if column.endswith("_at") else "text"
-
-
-_ALL = (*_PICTURE, *_DERIVED)
-_COLUMNS = ", ".join(_PICTURE)
+# What a picture is searched by is a column; the rest is one document, which is written several
+# times for each report and read by its case alone: forty columns cost ten times as much.
+_COLUMNS = "case_id, reference, picture"
 _LOAD = f"SELECT {_COLUMNS} FROM case_picture WHERE case_id = ANY($1::uuid[])"  # noqa: S608
-_WRITE = (
-    f"INSERT INTO case_picture ({', '.join(_ALL)}) SELECT * FROM unnest("  # noqa: S608
-    + ", ".join(f"${n}::{_type_of(column)}[]" for n, column in enumerate(_ALL, 1))
-    + ") ON CONFLICT (case_id) DO UPDATE SET "
-    + ", ".join(f"{column} = excluded.{column}" for column in _ALL[1:])
-)
+_WRITE = """
+INSERT INTO case_picture (case_id, reference, standing, due_at, picture)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
+ON CONFLICT (case_id) DO UPDATE
+SET standing = excluded.standing, due_at = excluded.due_at, picture = excluded.picture
+"""
+_IN_DOCUMENT = [(name, Picture._field_defaults[name]) for name in Picture._fields[2:]]
+_READ: dict[str, Callable[[Any], Any]] = {
+    name: (
+        UUID if name == "report_id" else datetime.fromisoformat if name.endswith("_at") else _same
+    )
+    for name, _ in _IN_DOCUMENT
+}
 
 
 async def pictures(connection: Connection, case_ids: Iterable[UUID]) -> dict[UUID, Picture]:
     """Pictures of these cases, those that exist."""
     rows = await connection.fetch(_LOAD, list(case_ids))
-    return {row["case_id"]: Picture(*row) for row in rows}
+    return {row["case_id"]: _picture(row) for row in rows}
 
 
 async def write_pictures(connection: Connection, changed: Sequence[Picture]) -> None:
     """Insert or replace pictures."""
-    rows = [(*p, standing(p).value, due_at(p)) for p in changed]
+    rows = [(p.case_id, p.reference, standing(p).value, due_at(p), _document(p)) for p in changed]
     await connection.execute(_WRITE, *(list(column) for column in zip(*rows, strict=True)))
+
+
+def _document(picture: Picture) -> str:
+    """What is not as in a blank picture, as JSON."""
+    values = zip(_IN_DOCUMENT, picture[2:], strict=True)
+    found = {name: value for (name, blank), value in values if value != blank}
+    return orjson.dumps(found).decode()
+
+
+def _picture(row: Any) -> Picture:
+    """A picture from its row; a field that a newer release wrote is left out."""
+    found = orjson.loads(row["picture"])
+    known = {name: _READ[name](value) for name, value in found.items() if name in _READ}
+    return Picture(row["case_id"], row["reference"], **known)
 
 
 async def write_reports(
@@ -262,7 +266,7 @@ async def cases(
         " ORDER BY case_id LIMIT $2",
         *arguments,
     )
-    return [Picture(*row) for row in rows]
+    return [_picture(row) for row in rows]
 
 
 _UNPICKED = f"""
@@ -271,9 +275,9 @@ WHERE case_id > $1 AND standing NOT IN ('picked-up', 'closed')
   AND (standing IN ('incomplete', 'parked')
        OR (standing IN ('at-desk', 'waiting') AND due_at < $3))
 ORDER BY case_id LIMIT $2
-"""  # noqa: S608  # column names of a tuple
+"""  # noqa: S608  # our own column names
 
 
 async def unpicked(connection: Connection, after: UUID, limit: int, now: datetime) -> list[Picture]:
     """Cases that nobody picked up and that do not simply wait within their time."""
-    return [Picture(*row) for row in await connection.fetch(_UNPICKED, after, limit, now)]
+    return [_picture(row) for row in await connection.fetch(_UNPICKED, after, limit, now)]

@@ -123,6 +123,14 @@ class Database:
         )
 
 
+async def plan_for_whole_tables(connection: Connection) -> None:
+    """Let this transaction join and read tables as a whole, where that is what it means to do."""
+    await connection.execute(
+        "SELECT set_config(name, 'on', true)"
+        " FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name"
+    )
+
+
 async def migrate(url: str, folders: list[Path], seconds_max: float) -> list[str]:
     """Apply each `NNNN_name.sql` once, in order, chassis first; gives the names applied now.
 

@@ -17,7 +17,7 @@ import orjson
 from pydantic import ValidationError
 
 from contracts.situation import Situation
-from services.chassis.db import Connection
+from services.chassis.db import Connection, plan_for_whole_tables
 from services.routing import store
 from services.routing.rules import CompiledRegister, Proposed, decide
 from services.routing.store import PastDecisions
@@ -167,6 +167,7 @@ async def replay(
     past: dict[bytes, Past] = {}
     chunk: list[PastDecisions] = []
     await store.limit_statements(connection, seconds_max)
+    await plan_for_whole_tables(connection)
     try:
         async for group in store.past_decisions(connection, since, CHUNK):
             chunk.append(group)

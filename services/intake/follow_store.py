@@ -261,12 +261,22 @@ class FindingRow:
         return (self.sequence,)
 
 
+_UPDATE_FINDINGS = """
+WITH sent AS (
+    SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[]) AS t(case_id, state, sequence)
+), locked AS (
+    SELECT s.case_id FROM case_status s JOIN sent USING (case_id) ORDER BY s.case_id FOR UPDATE OF s
+)
+UPDATE case_status s SET finding = sent.state, finding_sequence = sent.sequence
+FROM sent JOIN locked USING (case_id)
+WHERE s.case_id = sent.case_id AND s.finding_sequence < sent.sequence
+"""
+
+
 async def put_findings(connection: Connection, rows: Sequence[FindingRow]) -> None:
     """Take over where findings stand, one row per case; an older event changes nothing."""
     await connection.execute(
-        "UPDATE case_status s SET finding = t.state, finding_sequence = t.sequence"
-        " FROM unnest($1::uuid[], $2::text[], $3::integer[]) AS t(case_id, state, sequence)"
-        " WHERE s.case_id = t.case_id AND s.finding_sequence < t.sequence",
+        _UPDATE_FINDINGS,
         [row.case_id for row in rows],
         [row.state.value for row in rows],
         [row.sequence for row in rows],

@@ -23,13 +23,10 @@ _RETRY_SECONDS = 0.5
 # Our statements take arrays of any length; planning them anew for each array costs a tenth of the
 # server's time when batches are small. But a plan made while a table was empty reads it whole, and
 # is kept: what has an index is read by it from the first row on (ADR 0018).
-_SESSION = {
-    "plan_cache_mode": "force_generic_plan",
-    "jit": "off",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-}
+_WHOLE_TABLE_PLANS = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin")
+_SESSION = {"plan_cache_mode": "force_generic_plan", "jit": "off"} | dict.fromkeys(
+    _WHOLE_TABLE_PLANS, "off"
+)
 
 
 class MigrationMismatch(Exception):
@@ -126,8 +123,7 @@ class Database:
 async def plan_for_whole_tables(connection: Connection) -> None:
     """Let this transaction join and read tables as a whole, where that is what it means to do."""
     await connection.execute(
-        "SELECT set_config(name, 'on', true)"
-        " FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name"
+        "SELECT set_config(name, 'on', true) FROM unnest($1::text[]) AS name", _WHOLE_TABLE_PLANS
     )
 
 

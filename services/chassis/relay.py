@@ -73,11 +73,9 @@ class Relay:
         self._missing: dict[str, float] = {}
         self.active = False
         self.problem: str | None = None
-        self.progressed_at = 0.0
 
     def start(self) -> None:
         """Begin in the background."""
-        self.progressed_at = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name="relay")
 
     async def stop(self) -> None:
@@ -152,7 +150,7 @@ class Relay:
         self.problem = None
         while True:
             self._wake.clear()
-            started_at = self.progressed_at = asyncio.get_running_loop().time()
+            started_at = asyncio.get_running_loop().time()
             rows = await self._take(connection)
             if rows:
                 async with asyncio.timeout(self._publish_timeout_seconds):

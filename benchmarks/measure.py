@@ -32,11 +32,15 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Round:
-    """Figures of one round: rates per second, times in ms, CPU in us per report, memory in MB."""
+    """Figures of one round: rates per second, times in ms, CPU in us per report, memory in MB.
+
+    `cpu_us` is that of all processes but the sender of the load: services, servers and partner.
+    """
 
     throughput: float
     intake_rate: float
     cpu_us: float
+    services_us: float
     cpu_by_service_us: Mapping[str, float]
     server_cpu_us: Mapping[str, float]
     load_cpu_us: float
@@ -136,7 +140,8 @@ async def measure_round(design: Design, place: Place, sizes: Sizes, show: Show) 
     return Round(
         throughput=throughput,
         intake_rate=reports / (result.ended_at - result.began_at),
-        cpu_us=sum(services.values()),
+        cpu_us=sum(used.values()),
+        services_us=sum(services.values()),
         cpu_by_service_us=services,
         server_cpu_us={name: used[name] for name in place.server_pids()},
         load_cpu_us=used["partner"],

@@ -1,9 +1,9 @@
 """The bare skeleton of the safe batch design: only the work that nobody can leave out.
 
-Four processes as the project has them: `python -m benchmarks.skeleton ROLE`. No validation,
-explanation, signature, seal or journal; minimal JSON. Safe all the same: a receipt after the
-commit, an inbox per consumer, inbox + state + outbox in one statement per batch, offsets after the
-commit, a relay that reads back what was committed.
+Four processes as the project has them: `python -m benchmarks.skeleton ROLE`. No token, signature,
+seal, explanation, deadline or journal. Safe all the same: what comes in is validated, at the door
+and at each hop, a receipt after the commit, an inbox per consumer, inbox + state + outbox in one
+statement per batch, offsets after the commit, a relay that reads back what was committed.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ import hashlib
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,9 +19,13 @@ import asyncpg
 import orjson
 import uvicorn
 import uvloop
+from pydantic import BaseModel
 from uuid_utils.compat import uuid7
 
 from benchmarks.parts import Config, GroupCommit, Relay, consume, forever
+from contracts.event import Event
+from contracts.intake import IntakeChannel, ReportReceived
+from contracts.situation import Situation
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -108,6 +113,50 @@ ON CONFLICT (kind) DO UPDATE SET number = tally.number + excluded.number
 """
 
 
+class Body(BaseModel):
+    """What a channel sends."""
+
+    situation: Situation
+    narrative: str
+    channel: IntakeChannel
+
+
+class Assigned(ReportReceived):
+    """The report with its organisation."""
+
+    organisation: str
+
+
+class Offered(Assigned):
+    """What the partner reads."""
+
+    attempt: int
+
+
+class Answered(Event):
+    """What the partner says."""
+
+    event_name = "bench-answered"
+
+    case_id: UUID
+    attempt: int
+    answer: str
+
+
+class Accepted(Answered):
+    """The partner holds the case."""
+
+    holder: str
+
+
+EVENTS: dict[str, type[Event]] = {
+    "reported": ReportReceived,
+    "assigned": Assigned,
+    "offered": Offered,
+    "accepted": Accepted,
+}
+
+
 class Intake:
     """Raw ASGI: body in, group commit, receipt out."""
 
@@ -124,9 +173,17 @@ class Intake:
             return
         body = await _body(receive)
         key = next(value for name, value in scope["headers"] if name == b"idempotency-key")
-        case_id = uuid7()
-        event = orjson.dumps({"case_id": case_id, "situation": orjson.loads(body)["situation"]})
-        stored = await self._group.submit((key.decode(), case_id, body, event))
+        report, case_id = Body.model_validate_json(body), uuid7()
+        event = ReportReceived(
+            report_id=uuid7(),
+            case_id=case_id,
+            channel=report.channel,
+            situation=report.situation,
+            received_at=datetime.now(UTC),
+            content=(),
+            commitment=hashlib.sha256(body).hexdigest(),
+        )
+        stored = await self._group.submit((key.decode(), case_id, body, event.encode()))
         answer = orjson.dumps({"caseId": stored})
         headers = [
             (b"content-type", b"application/json"),
@@ -181,9 +238,9 @@ async def route(config: Config) -> None:
         fresh = _once(records)
         cases, data = [], []
         for record in fresh.values():
-            event = orjson.loads(record.value)
-            cases.append(event["case_id"])
-            data.append(orjson.dumps({**event, "organisation": "bench"}))
+            event = ReportReceived.parse(record.value)
+            cases.append(event.case_id)
+            data.append(Assigned(**dict(event), organisation="bench").encode())
         ids = [uuid7() for _ in cases]
         topic = config.topic("routing")
         await connection.execute(ASSIGN, list(fresh), cases, ids, data, topic)
@@ -210,9 +267,9 @@ async def refer(config: Config) -> None:
     async def offer(connection: Any, fresh: dict[UUID, Any]) -> None:
         cases, data, first, second = [], [], [], []
         for record in fresh.values():
-            event = orjson.loads(record.value)
-            cases.append(event["case_id"])
-            data.append(orjson.dumps({**event, "attempt": 1}))
+            event = Assigned.parse(record.value)
+            cases.append(event.case_id)
+            data.append(Offered(**dict(event), attempt=1).encode())
             first.append(uuid7())
             second.append(uuid7())
         out, topic = config.topic("out"), config.topic("referral")
@@ -221,9 +278,9 @@ async def refer(config: Config) -> None:
     async def take_answers(connection: Any, fresh: dict[UUID, Any]) -> None:
         cases, data = [], []
         for record in fresh.values():
-            event = orjson.loads(record.value)
-            cases.append(event["case_id"])
-            data.append(orjson.dumps({**event, "holder": "bench"}))
+            event = Answered.parse(record.value)
+            cases.append(event.case_id)
+            data.append(Accepted(**dict(event), holder="bench").encode())
         ids = [uuid7() for _ in cases]
         topic = config.topic("referral")
         await connection.execute(_TAKE_ANSWER, list(fresh), cases, ids, data, topic)
@@ -250,12 +307,13 @@ async def audit(config: Config) -> None:
             counts: dict[str, int] = {}
             for (event_id,) in rows:
                 record = found[event_id]
+                kind = record.headers[1][1].decode()
+                EVENTS[kind].parse(record.value)
                 position += 1
                 head = hashlib.sha256(head + record.value).digest()
                 positions.append(position)
                 cases.append(UUID(bytes=record.key))
                 hashes.append(head)
-                kind = record.headers[1][1].decode()
                 counts[kind] = counts.get(kind, 0) + 1
             await connection.execute(
                 _COUNT, positions, cases, hashes, list(counts), list(counts.values())

@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 from benchmarks.designs import Design, Place
 from benchmarks.measure import send_and_count
-from benchmarks.report import SERVICES, Stored
+from benchmarks.report import Stored
 from benchmarks.usage import read_usage
 
 FEW = 10_000
+# Caches, pools and the allocator have their size after this many; from here memory must be flat.
+SETTLED = 100_000
 _STEP = 10_000
 
 
@@ -19,26 +21,28 @@ async def measure_stored(
     design: Design, place: Place, many: int, probe: int, show: Callable[[str], None]
 ) -> Stored:
     """CPU per report with `FEW` and with `many` cases stored, over `probe` reports each."""
-    show(f"{FEW:,} cases first")
-    await _fill(design, FEW, show)
-    few_us, few_mb = await _cost(design, place, probe, show)
-    await _fill(design, many, show)
-    many_us, many_mb = await _cost(design, place, probe, show)
-    return Stored(FEW, many, few_us, many_us, few_mb, many_mb)
+    settled = min(SETTLED, many)
+    await _fill(design, FEW, many, show)
+    few_us = await _cost(design, place, probe, show)
+    await _fill(design, settled, many, show)
+    settled_mb = _resident_mb(design)
+    await _fill(design, many, many, show)
+    many_us = await _cost(design, place, probe, show)
+    return Stored(FEW, settled, many, few_us, many_us, settled_mb, _resident_mb(design))
 
 
-async def _fill(design: Design, wanted: int, show: Callable[[str], None]) -> None:
+async def _fill(design: Design, wanted: int, many: int, show: Callable[[str], None]) -> None:
     while (there := await design.counted()) < wanted:
-        show(f"{there:,} of {wanted:,} cases stored")
+        show(f"{there:,} of {many:,} cases stored")
         await send_and_count(design, design.load(min(_STEP, wanted - there)), lambda _: None)
 
 
-async def _cost(
-    design: Design, place: Place, probe: int, show: Callable[[str], None]
-) -> tuple[float, dict[str, float]]:
-    processes = {**design.pids(), "postgres": place.server_pids()["postgres"]}
+async def _cost(design: Design, place: Place, probe: int, show: Callable[[str], None]) -> float:
+    processes = {**design.pids(), **place.server_pids(), "partner": design.partner_pid()}
     before = read_usage(processes)
     await send_and_count(design, design.load(probe), show)
-    after = read_usage(processes)
-    held = {name: after.resident[name] / 1e6 for name in SERVICES}
-    return sum(after.since(before).values()) / probe * 1e6, held
+    return sum(read_usage(processes).since(before).values()) / probe * 1e6
+
+
+def _resident_mb(design: Design) -> dict[str, float]:
+    return {name: held / 1e6 for name, held in read_usage(design.pids()).resident.items()}

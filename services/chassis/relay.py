@@ -150,7 +150,6 @@ class Relay:
         self.problem = None
         while True:
             self._wake.clear()
-            started_at = asyncio.get_running_loop().time()
             rows = await self._take(connection)
             if rows:
                 async with asyncio.timeout(self._publish_timeout_seconds):
@@ -161,8 +160,7 @@ class Relay:
                     [row["position"] for row in rows],
                 )
                 self._metrics.published.inc(len(rows))
-                seconds = asyncio.get_running_loop().time() - started_at
-                await self._pace.gather_more(len(rows), seconds)
+                await self._pace.gather_more(len(rows))
             elif self._stopping:
                 return
             else:

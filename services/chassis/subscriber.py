@@ -161,13 +161,12 @@ class Subscription:
 
     async def _consume(self, batch: RawBatch) -> None:
         self._idle.clear()
-        started_at = time.monotonic()
         try:
             await self._processor.process([record_of(raw) for raw in batch])
             self._note_done(batch)
             self.paused_for = None
             self.note_progress()
-            await self._pace.gather_more(len(batch), time.monotonic() - started_at)
+            await self._pace.gather_more(len(batch))
         except TRANSIENT as error:
             # Not parked, not skipped: the same records are read again.
             self.paused_for = type(error).__name__

@@ -27,6 +27,7 @@ from services.chassis.ids import Clock, utc_now
 from services.chassis.kafka import KafkaAccess
 from services.chassis.metrics import Metrics
 from services.chassis.operations import operations_router
+from services.chassis.pace import Pace
 from services.chassis.relay import Relay
 from services.chassis.settings import ServiceSettings
 from services.chassis.subscriber import Subscription
@@ -93,12 +94,12 @@ class Runtime:
         pattern: str | None = None,
         group: str | None = None,
         ordered: bool = True,
-        linger_seconds: float = 0.0,
+        pace: Pace | None = None,
     ) -> Subscription:
         """Subscribe this service to topics, or to a pattern of topics, in a consumer group.
 
-        With `linger_seconds` a batch waits that long for more: for readers that nobody waits for,
-        because a small batch costs much the same as a large one.
+        `pace` is for readers that nobody waits for: a small batch costs much the same as a large
+        one, and what happens to a case within one batch is written once.
 
         With `ordered` an event waits behind a parked one of its key. A handler that takes events in
         any order goes without; one that reads the topic it reports its parkings on must, or each
@@ -128,11 +129,10 @@ class Runtime:
             group_id=group or f"meldpunt-{self.service}",
             topics=topics,
             pattern=pattern,
-            batch_max=self.settings.consume_batch_max,
+            pace=pace or Pace(self.settings.consume_batch_max),
             session_timeout_seconds=self.settings.session_timeout_seconds,
             drain_seconds_max=self.settings.drain_seconds_max,
             stuck_seconds_max=self.settings.stuck_seconds_max,
-            linger_seconds=linger_seconds,
         )
         self._subscriptions.append(subscription)
         return subscription

@@ -7,7 +7,6 @@ commit, a failed batch is read again, and a rebalance waits for the batch that i
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
@@ -58,23 +57,21 @@ class Subscription:
         group_id: str,
         topics: Sequence[str] = (),
         pattern: str | None = None,
-        batch_max: int,
+        pace: Pace,
         session_timeout_seconds: float,
         drain_seconds_max: float,
         stuck_seconds_max: float,
-        linger_seconds: float = 0.0,
     ) -> None:
         self.group_id = group_id
-        self._linger_seconds = linger_seconds
         self._processor = processor
-        self._batch_max = batch_max
-        self._pace = Pace(batch_max)
+        self._pace = pace
         self._log = log
         self._drain_seconds_max = drain_seconds_max
         self._stuck_seconds_max = stuck_seconds_max
         self._idle = asyncio.Event()
         self._idle.set()
         self._positions: dict[TopicPartition, int] = {}
+        self._handled = 0
         self._progressed_at: float | None = None
         self._behind = False
         self._done: dict[tuple[str, int], int] = {}
@@ -86,7 +83,7 @@ class Subscription:
             pattern=pattern,
             batch=True,
             group_id=group_id,
-            max_records=batch_max,
+            max_records=pace.batch_max,
             batch_timeout_ms=_POLL_MS,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
@@ -142,22 +139,11 @@ class Subscription:
         return self.paused_for is None and self.stuck_seconds() > self._stuck_seconds_max
 
     async def _next_batch(self, consumer: AIOKafkaConsumer) -> RawBatch:
-        found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._batch_max)
-        batch = tuple(chain.from_iterable(found.values()))
-        room = self._batch_max - len(batch)
-        if not batch or not room or not self._linger_seconds:
-            return batch
-        # These records count as being worked on: a rebalance waits for them.
-        self._idle.clear()
-        try:
-            await asyncio.sleep(self._linger_seconds)
-            more = await consumer.getmany(timeout_ms=0, max_records=room)
-        except BaseException:
-            # Not handed on, so they must be read again.
-            self._rewind(batch)
-            self._idle.set()
-            raise
-        return batch + tuple(chain.from_iterable(more.values()))
+        # Here, because a rest is no work that a rebalance or a stop would have to wait for.
+        handled, self._handled = self._handled, 0
+        await self._pace.gather_more(handled)
+        found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._pace.batch_max)
+        return tuple(chain.from_iterable(found.values()))
 
     async def _consume(self, batch: RawBatch) -> None:
         self._idle.clear()
@@ -166,7 +152,7 @@ class Subscription:
             self._note_done(batch)
             self.paused_for = None
             self.note_progress()
-            await self._pace.gather_more(len(batch))
+            self._handled = len(batch)
         except TRANSIENT as error:
             # Not parked, not skipped: the same records are read again.
             self.paused_for = type(error).__name__

@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from contracts import topics
 from services.chassis.auth import JwksSource
+from services.chassis.pace import Pace
 from services.chassis.runtime import Runtime
 from services.chassis.throttle import Throttle
 from services.intake import api, content_api, return_api
@@ -21,8 +22,9 @@ from services.intake.returning import Returner
 from services.intake.settings import IntakeSettings, secret_bytes
 from services.intake.vault import Vault
 
-# A reporter looks later, and a partner that fetches content at once may be told to come back.
-LINGER_SECONDS = 0.03
+# A reporter looks later, and under load a partner that fetches content at once may be told to come
+# back. Larger batches would hold up the receipts, which come from the same process.
+PACE = Pace(batch_max=1500, rest_seconds_min=0.03, rest_seconds_max=0.4)
 
 
 def build(settings: IntakeSettings) -> FastAPI:
@@ -34,7 +36,7 @@ def build(settings: IntakeSettings) -> FastAPI:
         CATALOGUE,
         topics=[topics.ROUTING, topics.REFERRAL],
         group=settings.consumer_group,
-        linger_seconds=LINGER_SECONDS,
+        pace=PACE,
     )
     committer = Committer(
         runtime.database,

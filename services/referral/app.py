@@ -17,6 +17,7 @@ from contracts.intake import (
 from contracts.referral import ReferralAnswered
 from contracts.routing import CaseAssigned, OnwardRefused, RegisterActivated
 from services.chassis.ids import utc_now
+from services.chassis.pace import Pace
 from services.chassis.runtime import Runtime
 from services.referral import api, consulting, desk, desk_actions, inbox, partner_admin
 from services.referral.capability import Signer, load_key
@@ -37,6 +38,8 @@ from services.referral.unanswered import Unanswered
 
 ANSWERS_GROUP = "meldpunt-referral-partners"
 REPORTER_GROUP = "meldpunt-referral-reporter"
+# Most of what it reads is for others, and a reporter does not wait for what is left.
+REPORTER_PACE = Pace(batch_max=500, rest_seconds_min=0.2, rest_seconds_max=0.2)
 
 
 def build(settings: ReferralSettings) -> FastAPI:
@@ -98,7 +101,7 @@ def build(settings: ReferralSettings) -> FastAPI:
         Catalogue(ReportWithdrawn, QuestionAsked, QuestionAnswered, IdentityHidden, NotHelped),
         topics=[topics.INTAKE],
         group=REPORTER_GROUP,
-        linger_seconds=settings.reporter_linger_seconds,
+        pace=REPORTER_PACE,
     )
     runtime.every("deadlines", settings.deadline_seconds, deadlines.work)
     app = runtime.app(

@@ -26,7 +26,6 @@ class ReferralSettings(ServiceSettings):
     deadline_seconds: Annotated[float, Field(gt=0)] = 0.5
     # With `deadline_seconds` under the five seconds that a deadline may be late.
     deadline_grace_seconds: Annotated[float, Field(ge=0)] = 4.0
-    reporter_linger_seconds: Annotated[float, Field(ge=0, le=5)] = 0.2
     channels: ChannelOptions = ChannelOptions()
 
     @model_validator(mode="after")

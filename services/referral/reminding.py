@@ -6,6 +6,7 @@ the case alone, so a restart forgets none and repeats none.
 """
 
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 
 from contracts.calendar import ZONE, SchoolRegion, is_working_day, local_day, next_working_day
 from contracts.referral import DESK, REPORTER, NextAction, NextStep
@@ -17,6 +18,9 @@ _SHORT = timedelta(hours=1)
 _PARTS = (0.5, 0.85)
 _REMINDED = {NextAction.ACKNOWLEDGE, NextAction.DECIDE, NextAction.HANDLE}
 _MORNING = time(9)
+_HOUR_SECONDS = 3600
+# The hours of some weeks ahead, in each region.
+_HOURS_MAX = 4096
 
 
 def reminder_moments(case: Case) -> tuple[datetime, ...]:
@@ -43,12 +47,22 @@ def reminder_moments(case: Case) -> tuple[datetime, ...]:
 
 
 def _on_working_day(moment: datetime, due_at: datetime, region: SchoolRegion | None) -> datetime:
-    day = local_day(moment)
+    morning = _next_morning(moment.timestamp() // _HOUR_SECONDS, region)
+    return moment if morning is None or morning >= due_at else morning
+
+
+@lru_cache(_HOURS_MAX)
+def _next_morning(hour: float, region: SchoolRegion | None) -> datetime | None:
+    """Nine in the morning of the next working day; None when the hour lies on a working day.
+
+    Counted from 1970, an hour lies on one Dutch day as a whole: that day starts on a whole hour in
+    winter and in summer. So each is looked up once, and not for every case.
+    """
+    day = local_day(datetime.fromtimestamp(hour * _HOUR_SECONDS, UTC))
     if is_working_day(day, region):
-        return moment
+        return None
     opens_on = next_working_day(day, region)
-    morning = datetime.combine(opens_on, _MORNING, ZONE).astimezone(UTC)
-    return morning if morning < due_at else moment
+    return datetime.combine(opens_on, _MORNING, ZONE).astimezone(UTC)
 
 
 def ends_by_time(step: NextStep) -> bool:

@@ -1,5 +1,6 @@
 """Puts referral together; the only place that constructs."""
 
+from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -56,8 +57,13 @@ def build(settings: ReferralSettings) -> FastAPI:
         registry=runtime.metrics.registry,
     )
 
+    # Finding a counter by its labels takes longer than counting; there are few of them.
+    @cache
+    def counter(event: str, verdict: Verdict) -> Counter:
+        return outcomes.labels(event, verdict.value)
+
     def count(event: str, verdict: Verdict) -> None:
-        outcomes.labels(event, verdict.value).inc()
+        counter(event, verdict).inc()
 
     findings = Findings(publishing, runtime.log)
     handlers = Handlers(publishing, partners, count, runtime.clock, findings.on_register)

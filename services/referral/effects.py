@@ -71,7 +71,7 @@ class Effects:
         for item in self.referrals.values():
             self._place(item)
         self._before = dict(self.cases)
-        self._known_referrals = set(self.referrals)
+        self._known_referrals = dict(self.referrals)
         self._touched_cases: set[UUID] = set()
         self._offered: dict[UUID, None] = {}
         self._waves = Waves(self.referrals.values())
@@ -181,9 +181,12 @@ class Effects:
         await store.save(
             connection,
             opened=[self.cases[key] for key in touched if key not in self._before],
-            changed=[self.cases[key] for key in touched if key in self._before],
+            changed=[
+                (self._before[key], self.cases[key]) for key in touched if key in self._before
+            ],
             offered=[self.referrals[key] for key in self._offered],
             moved=self._waves.all(),
+            known=self._known_referrals,
         )
         if self._terms:
             await records.put_terms(connection, self._terms)

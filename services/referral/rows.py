@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from operator import attrgetter
 
 import asyncpg
 
@@ -25,31 +26,37 @@ from services.referral.domain import Case, Channel, Referral
 # A register has few different limits; each is read and written once.
 _LIMITS_MAX = 1000
 
-_CASE_COLUMNS = {
-    "case_id": "uuid",
+# A case: what it began with and keeps, what few events change, and what each step changes. A row of
+# many columns costs the most of an update here, so most updates write the last ones only.
+_BEGUN = {
     "report_id": "uuid",
-    "holder": "text",
-    "handoff": "integer",
+    "first_received_at": "timestamptz",
+    "opened_at": "timestamptz",
+}
+_LASTING = {
     "decision_id": "uuid",
     "decision_number": "integer",
     "attempts": "integer",
     "returns": "integer",
     "returned_by": "text",
-    "desk_reason": "text",
-    "next_actor": "text",
-    "next_action": "text",
-    "next_due_at": "timestamptz",
     "open": "boolean",
     "kind": "text",
     "urgency": "text",
     "situation": "text",
     "content": "text",
-    "first_received_at": "timestamptz",
-    "opened_at": "timestamptz",
-    "changed_at": "timestamptz",
     "limits": "text",
-    "other_lokets": "text",
     "never": "text",
+}
+_STEP = {
+    "case_id": "uuid",
+    "holder": "text",
+    "handoff": "integer",
+    "desk_reason": "text",
+    "next_actor": "text",
+    "next_action": "text",
+    "next_due_at": "timestamptz",
+    "other_lokets": "text",
+    "changed_at": "timestamptz",
     "step_since": "timestamptz",
     "reminders": "integer",
     "timer_at": "timestamptz",
@@ -92,11 +99,10 @@ _MOVED_COLUMNS = {
     "closed_at": "timestamptz",
     "due_at": "timestamptz",
 }
-_FIXED = {"case_id", "report_id", "first_received_at", "opened_at", "referral_id"}
-
-
-_CHANGED_COLUMNS = {
-    name: kind for name, kind in _CASE_COLUMNS.items() if name == "case_id" or name not in _FIXED
+# What receipt and acceptance change; the columns above that are not here change seldom.
+_TAKEN_COLUMNS = {
+    name: _MOVED_COLUMNS[name]
+    for name in ("referral_id", "status", "received_at", "accepted_at", "due_at")
 }
 
 
@@ -111,68 +117,98 @@ def _insert(table: str, columns: Mapping[str, str]) -> str:
 
 
 def _update(table: str, key: str, columns: Mapping[str, str]) -> str:
-    sets = ", ".join(f"{name} = t.{name}" for name in columns if name not in _FIXED)
+    sets = ", ".join(f"{name} = t.{name}" for name in columns if name != key)
     return f"UPDATE {table} x SET {sets} FROM {_unnest(columns)} WHERE x.{key} = t.{key}"  # noqa: S608
 
 
-OPEN_CASES = _insert("case_holder", _CASE_COLUMNS) + " ON CONFLICT DO NOTHING"
-CHANGE_CASES = _update("case_holder", "case_id", _CHANGED_COLUMNS)
+OPEN_CASES = _insert("case_holder", _STEP | _LASTING | _BEGUN) + " ON CONFLICT DO NOTHING"
+CHANGE_CASES = _update("case_holder", "case_id", _STEP | _LASTING)
+STEP_CASES = _update("case_holder", "case_id", _STEP)
 OFFER_REFERRALS = _insert("referral", _OFFERED_COLUMNS)
 MOVE_REFERRALS = _update("referral", "referral_id", _MOVED_COLUMNS)
+TAKE_REFERRALS = _update("referral", "referral_id", _TAKEN_COLUMNS)
+
+_begun = attrgetter(*_BEGUN)
+_lasting = attrgetter(*_LASTING)
+_offered = attrgetter(*_OFFERED_COLUMNS)
+_moved = attrgetter(*_MOVED_COLUMNS)
+_taken = attrgetter(*_TAKEN_COLUMNS)
+_left = attrgetter(*(name for name in _MOVED_COLUMNS if name not in _TAKEN_COLUMNS))
 
 
-def case_columns(cases: Sequence[Case]) -> list[list[object]]:
+def is_stepped(before: Case, after: Case) -> bool:
+    """Whether STEP_CASES writes all that differs."""
+    return bool(_lasting(before) == _lasting(after))
+
+
+def is_taken(before: Referral, after: Referral) -> bool:
+    """Whether TAKE_REFERRALS writes all that differs."""
+    return bool(_left(before) == _left(after))
+
+
+def opened_columns(cases: Sequence[Case]) -> list[list[object]]:
     """Arguments of OPEN_CASES."""
-    return _transposed(
-        [
-            (
-                c.case_id,
-                c.report_id,
-                c.holder,
-                c.handoff,
-                c.decision_id,
-                c.decision_number,
-                c.attempts,
-                c.returns,
-                " ".join(c.returned_by),
-                c.desk_reason,
-                c.next_step.actor if c.next_step else None,
-                c.next_step.action if c.next_step else None,
-                c.next_step.due_at if c.next_step else None,
-                c.open,
-                c.kind,
-                c.urgency,
-                c.situation,
-                " ".join(c.content),
-                c.first_received_at,
-                c.opened_at,
-                c.changed_at,
-                _limits_text(c.limits),
-                " ".join(c.other_lokets),
-                " ".join(c.never),
-                c.step_since,
-                c.reminders,
-                c.timer_at,
-            )
-            for c in cases
-        ]
-    )
+    return _transposed([(*_step_row(c), *_lasting_row(c), *_begun(c)) for c in cases])
 
 
 def changed_columns(cases: Sequence[Case]) -> list[list[object]]:
     """Arguments of CHANGE_CASES."""
-    named = zip(_CASE_COLUMNS, case_columns(cases), strict=True)
-    return [column for name, column in named if name in _CHANGED_COLUMNS]
+    return _transposed([(*_step_row(c), *_lasting_row(c)) for c in cases])
+
+
+def stepped_columns(cases: Sequence[Case]) -> list[list[object]]:
+    """Arguments of STEP_CASES."""
+    return _transposed([_step_row(c) for c in cases])
+
+
+def _step_row(c: Case) -> tuple[object, ...]:
+    step = c.next_step
+    return (
+        c.case_id,
+        c.holder,
+        c.handoff,
+        c.desk_reason,
+        step.actor if step else None,
+        step.action if step else None,
+        step.due_at if step else None,
+        " ".join(c.other_lokets),
+        c.changed_at,
+        c.step_since,
+        c.reminders,
+        c.timer_at,
+    )
+
+
+def _lasting_row(c: Case) -> tuple[object, ...]:
+    return (
+        c.decision_id,
+        c.decision_number,
+        c.attempts,
+        c.returns,
+        " ".join(c.returned_by),
+        c.open,
+        c.kind,
+        c.urgency,
+        c.situation,
+        " ".join(c.content),
+        _limits_text(c.limits),
+        " ".join(c.never),
+    )
 
 
 def offered_columns(referrals: Sequence[Referral]) -> list[list[object]]:
     """Arguments of OFFER_REFERRALS."""
-    return _transposed([tuple(getattr(r, name) for name in _OFFERED_COLUMNS) for r in referrals])
+    return _transposed([_offered(r) for r in referrals])
 
 
 def moved_columns(referrals: Sequence[Referral]) -> list[list[object]]:
     """Arguments of MOVE_REFERRALS."""
-    return _transposed([tuple(getattr(r, name) for name in _MOVED_COLUMNS) for r in referrals])
+    return _transposed([_moved(r) for r in referrals])
+
+
+def taken_columns(referrals: Sequence[Referral]) -> list[list[object]]:
+    """Arguments of TAKE_REFERRALS."""
+    return _transposed([_taken(r) for r in referrals])
 
 
 def _transposed(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:

@@ -203,31 +203,63 @@ async def save(
     connection: Connection,
     *,
     opened: Sequence[Case],
-    changed: Sequence[Case],
+    changed: Sequence[tuple[Case, Case]],
     offered: Sequence[Referral],
     moved: Sequence[Sequence[Referral]],
+    known: Mapping[UUID, Referral],
 ) -> None:
-    """Write new and changed rows, at most one statement for each kind and wave of moves.
+    """Write new and changed rows, few statements for each kind and wave of moves.
 
-    A referral that gives way is moved before the next one is offered, because a case has one open
-    request. Raises Unavailable when another instance opened one of the cases at this moment.
+    `changed` are cases as they were and as they are, `known` the referrals as they were: of what
+    is locked only what differs is written. A referral that gives way is moved before the next one
+    is offered, because a case has one open request. Raises Unavailable when another instance opened
+    one of the cases at this moment.
     """
     if opened:
-        status = await connection.execute(rows.OPEN_CASES, *rows.case_columns(opened))
+        status = await connection.execute(rows.OPEN_CASES, *rows.opened_columns(opened))
         if int(status.split()[-1]) != len(opened):
             raise Unavailable("another instance opened one of these cases; read the batch again")
     if changed:
-        await connection.execute(rows.CHANGE_CASES, *rows.changed_columns(changed))
-    # Who leaves goes first: a case has one holding referral at any moment.
+        await _change(connection, changed)
     for wave in moved:
-        for part in (
-            [item for item in wave if item.status not in HOLDING],
-            [item for item in wave if item.status in HOLDING],
-        ):
-            if part:
-                await connection.execute(rows.MOVE_REFERRALS, *rows.moved_columns(part))
+        await _move(connection, wave, known)
+        # Of what is moved once more, an earlier wave may have written any column.
+        known = {}
     if offered:
         await connection.execute(rows.OFFER_REFERRALS, *rows.offered_columns(offered))
+
+
+async def _change(connection: Connection, changed: Sequence[tuple[Case, Case]]) -> None:
+    stepped: list[Case] = []
+    more: list[Case] = []
+    for before, after in changed:
+        (stepped if rows.is_stepped(before, after) else more).append(after)
+    if stepped:
+        await connection.execute(rows.STEP_CASES, *rows.stepped_columns(stepped))
+    if more:
+        await connection.execute(rows.CHANGE_CASES, *rows.changed_columns(more))
+
+
+async def _move(
+    connection: Connection, wave: Sequence[Referral], known: Mapping[UUID, Referral]
+) -> None:
+    taken: list[Referral] = []
+    holding: list[Referral] = []
+    leaving: list[Referral] = []
+    for item in wave:
+        before = known.get(item.referral_id)
+        if before is not None and rows.is_taken(before, item):
+            taken.append(item)
+        else:
+            (holding if item.status in HOLDING else leaving).append(item)
+    # Who leaves goes first, and is never among those taken: a case has one holding referral at any
+    # moment.
+    if leaving:
+        await connection.execute(rows.MOVE_REFERRALS, *rows.moved_columns(leaving))
+    if taken:
+        await connection.execute(rows.TAKE_REFERRALS, *rows.taken_columns(taken))
+    if holding:
+        await connection.execute(rows.MOVE_REFERRALS, *rows.moved_columns(holding))
 
 
 def said(event: ReferralAnswered) -> str:

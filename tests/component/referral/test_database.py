@@ -94,6 +94,33 @@ async def test_the_holder_must_be_proved_by_a_holding_referral(world):
             await connection.execute(_FITTING, row["referral_id"], "accepted")
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        "UPDATE case_holder SET holder = 'lkc', handoff = handoff + 1 WHERE case_id = $1",
+        "UPDATE case_holder SET holder = 'vangnet', handoff = handoff + 1 WHERE case_id = $1",
+        "UPDATE referral SET organisation = 'lkc' WHERE case_id = $1",
+        "UPDATE referral SET status = 'failed' WHERE case_id = $1",
+    ],
+)
+async def test_the_holder_is_proved_by_what_is_committed_and_not_by_what_was_for_a_moment(
+    world, last
+):
+    row = await world.offered()
+    with pytest.raises(asyncpg.CheckViolationError, match="holder and holding referral differ"):
+        await _taken_and(world, row, last)
+
+
+async def _taken_and(world, row, last):
+    async with world.database.transaction() as connection:
+        await connection.execute(_FITTING, row["referral_id"], "accepted")
+        await connection.execute(
+            "UPDATE case_holder SET holder = 'school', handoff = 1 WHERE case_id = $1",
+            row["case_id"],
+        )
+        await connection.execute(last, row["case_id"])
+
+
 @pytest.mark.parametrize("column", ["next_actor", "next_action", "next_due_at"])
 async def test_an_open_case_cannot_be_without_a_next_step(world, column):
     row = await world.offered()

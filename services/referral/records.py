@@ -44,7 +44,7 @@ async def save_notices(
 
 async def take_notices(connection: Connection, limit: int) -> list[tuple[UUID, str]]:
     """Notices whose case is known by now, locked with their cases; they are taken away."""
-    # LATERAL, because the planner would begin with the cases: it is all of them, against few notices.
+    # LATERAL, because the planner would begin with all cases, and notices are few.
     found = await connection.fetch(
         "WITH due AS (SELECT n.case_id, n.kind FROM case_notice n, LATERAL"
         " (SELECT FROM case_holder c WHERE c.case_id = n.case_id FOR UPDATE SKIP LOCKED) AS known"

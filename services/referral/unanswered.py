@@ -14,11 +14,13 @@ from services.referral.effects import Effects, Publishing
 BATCH_MAX = 200
 REMINDER, TOLD = 1, 2
 
-# Half of the time has gone, or all of it; what has been said is not said again.
+# Half of the time has gone, or all of it; what has been said is not said again. A case is open when
+# somebody acts next, which the table guarantees: by `open` the planner would look for it among all
+# open cases in the index of their due times, and not by its id.
 _DUE = """
 SELECT k.consultation_id, k.answer_by <= $1 AS over
 FROM consultation k JOIN case_holder c USING (case_id)
-WHERE k.answered_at IS NULL AND c.open
+WHERE k.answered_at IS NULL AND c.next_actor IS NOT NULL
   AND NOT EXISTS (SELECT FROM consultation_notice n
                   WHERE n.consultation_id = k.consultation_id
                     AND n.number >= CASE WHEN k.answer_by <= $1 THEN 2 ELSE 1 END)

@@ -29,7 +29,7 @@ from services.referral.domain import (
     Referral,
     Verdict,
 )
-from services.referral.reminding import next_timer
+from services.referral.reminding import first_timer
 
 # No law sets these; they are what a reporter may expect, in clock minutes.
 _FIND_PARTY_MINUTES = {Urgency.ACUUT: 15, Urgency.SPOED: 240, Urgency.NORMAAL: 1440}
@@ -47,9 +47,19 @@ _ASKING = {
 
 
 def stepped(case: Case, step: NextStep | None, now: datetime, **changes: Any) -> Case:
-    """The case with another next step; its timer and reminders begin anew."""
-    case = case._replace(next_step=step, step_since=now, reminders=0, changed_at=now, **changes)
-    return case._replace(timer_at=next_timer(case))
+    """The case with another next step; its timer and reminders begin anew.
+
+    `changes` are of other fields; the timer takes the urgency and the limits that the case has.
+    """
+    timer_at = None if step is None else first_timer(case, step, now)
+    return case._replace(
+        next_step=step,
+        step_since=now,
+        reminders=0,
+        changed_at=now,
+        timer_at=timer_at,
+        **changes,
+    )
 
 
 def left_out(case: Case, organisation: str) -> Case:

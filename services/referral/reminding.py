@@ -15,6 +15,7 @@ from services.referral.domain import Case
 
 DESK_REMINDERS_MAX = 3
 _SHORT = timedelta(hours=1)
+_SHORTEST = timedelta(seconds=1)
 _PARTS = (0.5, 0.85)
 _REMINDED = {NextAction.ACKNOWLEDGE, NextAction.DECIDE, NextAction.HANDLE}
 _MORNING = time(9)
@@ -29,21 +30,25 @@ def reminder_moments(case: Case) -> tuple[datetime, ...]:
     Unless the case is acute, an organisation is reminded on its working days: what would come on
     another day comes at nine in the morning of the next one, when that is before the due time.
     """
-    step, since = case.next_step, case.step_since
-    if step is None or since is None:
+    if case.next_step is None or case.step_since is None:
         return ()
-    length = max(step.due_at - since, timedelta(seconds=1))
+    return _moments(case, case.next_step, case.step_since)
+
+
+def _moments(case: Case, step: NextStep, since: datetime) -> tuple[datetime, ...]:
+    due_at = step.due_at
+    length = max(due_at - since, _SHORTEST)
     if step.actor == DESK:
-        return tuple(step.due_at + n * length for n in range(DESK_REMINDERS_MAX))
+        return tuple(due_at + n * length for n in range(DESK_REMINDERS_MAX))
     if step.action not in _REMINDED:
         return ()
     parts = _PARTS[:1] if length < _SHORT else _PARTS
-    moments = (since + part * length for part in parts)
+    moments = [since + part * length for part in parts]
     if case.urgency is Urgency.ACUUT:
         return tuple(moments)
     region = case.limits.region
     # One that is put off can come to lie behind the next.
-    return tuple(sorted(_on_working_day(moment, step.due_at, region) for moment in moments))
+    return tuple(sorted([_on_working_day(moment, due_at, region) for moment in moments]))
 
 
 def _on_working_day(moment: datetime, due_at: datetime, region: SchoolRegion | None) -> datetime:
@@ -75,12 +80,21 @@ def ends_by_time(step: NextStep) -> bool:
 
 def next_timer(case: Case) -> datetime | None:
     """When time changes the case next, after the reminders that it has had of this step."""
-    if case.next_step is None:
+    step = case.next_step
+    if step is None:
         return None
     moments = reminder_moments(case)
     if case.reminders < len(moments):
         return moments[case.reminders]
-    return case.next_step.due_at if ends_by_time(case.next_step) else None
+    return step.due_at if ends_by_time(step) else None
+
+
+def first_timer(case: Case, step: NextStep, since: datetime) -> datetime | None:
+    """When time changes the case next, once this step begins: as `next_timer` of it then."""
+    moments = _moments(case, step, since)
+    if moments:
+        return moments[0]
+    return step.due_at if ends_by_time(step) else None
 
 
 def reminders_passed(case: Case, now: datetime) -> int:

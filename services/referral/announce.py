@@ -46,8 +46,8 @@ def offered(case: Case, referral: Referral, now: datetime) -> ReferralOffered:
     )
 
 
-def offer_item(case: Case, referral: Referral) -> FeedItem:
-    """The offer itself, for the organisation's feed."""
+def offer_item(case: Case, referral: Referral, situation: Situation | None = None) -> FeedItem:
+    """The offer itself, for the feed of who is asked; `situation` is the case's, if at hand."""
     offer = ReferralOffer(
         referral_id=referral.referral_id,
         attempt=referral.attempt,
@@ -57,7 +57,7 @@ def offer_item(case: Case, referral: Referral) -> FeedItem:
         loket=referral.loket,
         kind=case.kind,
         urgency=case.urgency,
-        situation=Situation.model_validate_json(case.situation),
+        situation=situation or Situation.model_validate_json(case.situation),
         content=case.content,
         first_received_at=case.first_received_at,
         received_by=referral.received_by,

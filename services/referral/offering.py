@@ -18,6 +18,7 @@ from contracts.referral import (
     Status,
 )
 from contracts.routing import CaseAssigned, Mode, ProposalProblem
+from contracts.situation import Situation
 from services.referral import announce, holding
 from services.referral.domain import (
     RETURNS_MAX,
@@ -135,7 +136,15 @@ def _decided(case: Case, event: CaseAssigned, offering: Offering, now: datetime)
                 return at_desk(case, DeskReason.NO_CHANNEL, now)
             offer = Offering(offering.channel, offering.referral_id)
             signal = event.mode is Mode.SIGNAL
-            return offered(case, event.organisation, event.loket, offer, now, signal=signal)
+            return offered(
+                case,
+                event.organisation,
+                event.loket,
+                offer,
+                now,
+                signal=signal,
+                situation=event.situation,
+            )
 
 
 def _desk_reason(case: Case) -> DeskReason:
@@ -187,8 +196,12 @@ def offered(
     *,
     signal: bool = False,
     onward_of: UUID | None = None,
+    situation: Situation | None = None,
 ) -> Outcome:
-    """Ask an organisation; `offering.channel` must be known."""
+    """Ask an organisation; `offering.channel` must be known.
+
+    `situation` is that of the case, where it is at hand: else it is read from the case's text.
+    """
     channel = offering.channel or Channel.DESK
     received_by, accepted_by = limits_due(case.limits, now)
     referral = Referral(
@@ -219,7 +232,7 @@ def offered(
         case,
         (referral,),
         (announce.offered(case, referral, now), *follow),
-        () if channel is Channel.DESK else (announce.offer_item(case, referral),),
+        () if channel is Channel.DESK else (announce.offer_item(case, referral, situation),),
     )
 
 

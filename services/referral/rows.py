@@ -25,6 +25,16 @@ from services.referral.domain import Case, Channel, Referral
 
 # A register has few different limits; each is read and written once.
 _LIMITS_MAX = 1000
+# The sets of fields that reporters fill in; no more than some dozens.
+_CONTENTS_MAX = 1000
+
+# An enumeration that is called looks for its member; that of a code in a row is known.
+_ACTIONS = {item.value: item for item in NextAction}
+_CHANNELS = {item.value: item for item in Channel}
+_DESK_REASONS = {None: None} | {item.value: item for item in DeskReason}
+_KINDS = {item.value: item for item in Kind}
+_STATUSES = {item.value: item for item in Status}
+_URGENCIES = {item.value: item for item in Urgency}
 
 # A case: what it began with and keeps, what few events change, and what each step changes. A row of
 # many columns costs the most of an update here, so most updates write the last ones only.
@@ -225,13 +235,18 @@ def _limits_of(text: str) -> HandlingLimits:
     return HandlingLimits.model_validate_json(text)
 
 
+@lru_cache(_CONTENTS_MAX)
+def _content_of(text: str) -> tuple[ContentField, ...]:
+    return tuple(ContentField(name) for name in text.split())
+
+
 def case_of(row: asyncpg.Record) -> Case:
     """A case from its row."""
     step = None
     if row["next_actor"] is not None:
         step = NextStep(
             actor=row["next_actor"],
-            action=NextAction(row["next_action"]),
+            action=_ACTIONS[row["next_action"]],
             due_at=row["next_due_at"],
         )
     return Case(
@@ -244,13 +259,13 @@ def case_of(row: asyncpg.Record) -> Case:
         attempts=row["attempts"],
         returns=row["returns"],
         returned_by=tuple(row["returned_by"].split()),
-        desk_reason=DeskReason(row["desk_reason"]) if row["desk_reason"] else None,
+        desk_reason=_DESK_REASONS[row["desk_reason"]],
         next_step=step,
         open=row["open"],
-        kind=Kind(row["kind"]),
-        urgency=Urgency(row["urgency"]),
+        kind=_KINDS[row["kind"]],
+        urgency=_URGENCIES[row["urgency"]],
         situation=row["situation"],
-        content=tuple(ContentField(name) for name in row["content"].split()),
+        content=_content_of(row["content"]),
         first_received_at=row["first_received_at"],
         opened_at=row["opened_at"],
         changed_at=row["changed_at"],
@@ -274,7 +289,7 @@ def referral_of(row: asyncpg.Record) -> Referral:
         loket=row["loket"],
         decision_id=row["decision_id"],
         signal=row["signal"],
-        status=Status(row["status"]),
+        status=_STATUSES[row["status"]],
         offered_at=row["offered_at"],
         received_by=row["received_by"],
         accepted_by=row["accepted_by"],
@@ -284,7 +299,7 @@ def referral_of(row: asyncpg.Record) -> Referral:
         received_at=row["received_at"],
         accepted_at=row["accepted_at"],
         closed_at=row["closed_at"],
-        channel=Channel(row["channel"]),
+        channel=_CHANNELS[row["channel"]],
         outcome=CompletedAs(row["outcome"]) if row["outcome"] else None,
         decision=ComplaintDecision(row["decision"]) if row["decision"] else None,
         until=row["until"],

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from contracts.calendar import local_day
@@ -177,7 +178,8 @@ class Effects:
 
     async def write(self, connection: Connection, now: datetime) -> None:
         """Write all of it; the journal late, because its counters are locked until the commit."""
-        touched = sorted(self._touched_cases)
+        # In one order, because two instances that open the same cases in another one can deadlock.
+        touched = sorted(self._touched_cases, key=attrgetter("int"))
         await store.save(
             connection,
             opened=[self.cases[key] for key in touched if key not in self._before],

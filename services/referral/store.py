@@ -28,7 +28,7 @@ async def lock_cases(connection: Connection, case_ids: Iterable[UUID]) -> dict[U
     """Lock the cases that exist, in the order of their ids, until the transaction ends."""
     found = await connection.fetch(
         "SELECT * FROM case_holder WHERE case_id = ANY($1::uuid[]) ORDER BY case_id FOR UPDATE",
-        sorted(set(case_ids)),
+        list(set(case_ids)),
     )
     return {row["case_id"]: case_of(row) for row in found}
 
@@ -37,7 +37,7 @@ async def lock_cases_of(
     connection: Connection, referral_ids: Iterable[UUID]
 ) -> tuple[dict[UUID, Case], dict[UUID, Referral]]:
     """Lock the cases of these referrals, then read these and the live ones under the lock."""
-    ids = sorted(set(referral_ids))
+    ids = list(set(referral_ids))
     found = await connection.fetch(
         "SELECT * FROM case_holder WHERE case_id IN"
         " (SELECT case_id FROM referral WHERE referral_id = ANY($1::uuid[]))"

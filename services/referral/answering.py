@@ -1,8 +1,8 @@
 """Answers of partners, from Kafka and from the API alike, in the caller's transaction."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.referral import ReferralAnswered
@@ -15,8 +15,7 @@ from services.referral.store import AppliedAnswer
 Known = Mapping[tuple[str, UUID], tuple[UUID, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """An answer with its proved sender; `on_feed` asks for an AnswerRefused when it has no effect.
 
     `refused_as` is set when the sender is not who the answer says it is.
@@ -30,8 +29,7 @@ class Submission:
     refused_as: Verdict | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What became of a submission; without case and referral when it is not the sender's."""
 
     verdict: Verdict

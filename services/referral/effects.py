@@ -71,9 +71,9 @@ class Effects:
         self._holding: dict[UUID, Referral] = {}
         for item in self.referrals.values():
             self._place(item)
-        self._before = dict(self.cases)
         self._known_referrals = dict(self.referrals)
-        self._touched_cases: set[UUID] = set()
+        # Each case that changes, as it was before; None for one that is opened here.
+        self._before: dict[UUID, Case | None] = {}
         self._offered: dict[UUID, None] = {}
         self._waves = Waves(self.referrals.values())
         self._answers: list[AppliedAnswer] = []
@@ -116,16 +116,17 @@ class Effects:
         if outcome.verdict is not Verdict.APPLIED and outcome.case == self.cases.get(case_id):
             return
         before = self.standing(case_id)
+        self._before.setdefault(case_id, None if before is None else before.case)
         self.cases[case_id] = outcome.case
-        self._touched_cases.add(case_id)
+        moved = []
         for item in outcome.referrals:
             self.referrals[item.referral_id] = item
             self._place(item)
-            if item.referral_id not in self._known_referrals:
+            if item.referral_id in self._known_referrals:
+                moved.append(item)
+            else:
                 self._offered[item.referral_id] = None
-        self._waves.add(
-            case_id, [item for item in outcome.referrals if item.referral_id not in self._offered]
-        )
+        self._waves.add(case_id, moved)
         after = self.standing(case_id)
         assert after is not None
         case_states.kept(before, after)
@@ -178,14 +179,19 @@ class Effects:
 
     async def write(self, connection: Connection, now: datetime) -> None:
         """Write all of it; the journal late, because its counters are locked until the commit."""
+        opened = []
+        changed = []
         # In one order, because two instances that open the same cases in another one can deadlock.
-        touched = sorted(self._touched_cases, key=attrgetter("int"))
+        for key in sorted(self._before, key=attrgetter("int")):
+            before, case = self._before[key], self.cases[key]
+            if before is None:
+                opened.append(case)
+            else:
+                changed.append((before, case))
         await store.save(
             connection,
-            opened=[self.cases[key] for key in touched if key not in self._before],
-            changed=[
-                (self._before[key], self.cases[key]) for key in touched if key in self._before
-            ],
+            opened=opened,
+            changed=changed,
             offered=[self.referrals[key] for key in self._offered],
             moved=self._waves.all(),
             known=self._known_referrals,
@@ -211,12 +217,9 @@ class Effects:
         """Who becomes the holder hears of the legal terms that were warned of before that."""
         new = [
             key
-            for key in sorted(self._touched_cases)
+            for key, before in self._before.items()
             if key in self._holding
-            and (
-                (before := self._before.get(key)) is None
-                or before.handoff != self.cases[key].handoff
-            )
+            and (before is None or before.handoff != self.cases[key].handoff)
         ]
         if not new:
             return
@@ -229,8 +232,8 @@ class Effects:
         """What a holder asked of others ends when it is the holder no more."""
         lost = {
             key: self.cases[key].holder if self.cases[key].open else None
-            for key in self._touched_cases
-            if (before := self._before.get(key)) is not None
+            for key, before in self._before.items()
+            if before is not None
             and before.holder != DESK
             and (before.holder != self.cases[key].holder or not self.cases[key].open)
         }

@@ -3,8 +3,8 @@
 Every path ends in an offer that is out, or in a case at the desk that says why.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.event import Event
@@ -32,8 +32,7 @@ from services.referral.domain import (
 from services.referral.moves import at_desk, moved, redecide, stepped
 
 
-@dataclass(frozen=True, slots=True)
-class Offering:
+class Offering(NamedTuple):
     """What an offer needs from outside: how the organisation is reached, and an id to give out.
 
     `channel` is None for an organisation that is switched off.
@@ -134,13 +133,12 @@ def _decided(case: Case, event: CaseAssigned, offering: Offering, now: datetime)
                 return at_desk(case, _desk_reason(case), now)
             if offering.channel is None:
                 return at_desk(case, DeskReason.NO_CHANNEL, now)
-            offer = Offering(offering.channel, offering.referral_id)
             signal = event.mode is Mode.SIGNAL
             return offered(
                 case,
                 event.organisation,
                 event.loket,
-                offer,
+                offering,
                 now,
                 signal=signal,
                 situation=event.situation,

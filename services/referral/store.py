@@ -1,8 +1,8 @@
 """SQL of referral. Every function takes the caller's connection; locks always go case first."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.referral import ReferralAnswered, Status
@@ -15,8 +15,7 @@ from services.referral.rows import case_of, referral_of
 _CURRENT = "('requested', 'received', 'accepted', 'in-progress', 'on-hold')"
 
 
-@dataclass(frozen=True, slots=True)
-class AppliedAnswer:
+class AppliedAnswer(NamedTuple):
     """An answer that had an effect, kept to know a repeat."""
 
     organisation: str

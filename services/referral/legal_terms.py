@@ -1,6 +1,7 @@
 """Warnings before a legal term lapses: to the holder, and through intake to the reporter. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 
 from contracts.calendar import ZONE, local_day
 from contracts.referral import CaseNews, News, TermWarned
@@ -10,8 +11,11 @@ from services.referral.domain import FeedItem, LegalTerm, Outcome, Referral, Sta
 
 WARN_DAYS_BEFORE = (14, 3)
 _MORNING = time(9)
+# Terms of many cases end on the same days.
+_DAYS_MAX = 1000
 
 
+@lru_cache(_DAYS_MAX)
 def warn_moments(last_day: date) -> tuple[datetime, ...]:
     """When is warned of a term: two weeks and three days before, at nine in the morning."""
     return tuple(

@@ -91,6 +91,11 @@ def next_timer(case: Case) -> datetime | None:
 
 def first_timer(case: Case, step: NextStep, since: datetime) -> datetime | None:
     """When time changes the case next, once this step begins: as `next_timer` of it then."""
+    if step.actor != DESK and step.action in _REMINDED:
+        half = since + _PARTS[0] * max(step.due_at - since, _SHORTEST)
+        # What is not put off comes before all others, which then need not be known.
+        if _on_working_day(half, step.due_at, case.limits.region) == half:
+            return half
     moments = _moments(case, step, since)
     if moments:
         return moments[0]

@@ -23,6 +23,7 @@ from contracts.referral import (
     Status,
 )
 from contracts.routing import HandlingLimits, Mode
+from contracts.situation import Urgency
 from services.referral import by_desk, reporter, rules
 from services.referral.domain import OPEN, Channel, Standing, Verdict
 from services.referral.escalation import expire, tick
@@ -217,6 +218,18 @@ def test_the_moments_of_a_step(actor, action, minutes, moments):
     assert case.timer_at == (after(moments[0]) if moments else last)
     assert next_timer(case._replace(reminders=len(moments))) == last
     assert next_timer(case._replace(reminders=99)) == last
+
+
+@pytest.mark.parametrize("urgency", list(Urgency))
+@pytest.mark.parametrize("hours", [0, 1, 5, 30, 60, 200])
+def test_the_timer_of_a_step_is_its_first_moment_on_whatever_day_it_begins(urgency, hours):
+    case = first(urgency=urgency).case
+    for hour in range(0, 24 * 40, 3):
+        begins = after(hour * 60)
+        due_at = begins + timedelta(hours=hours)
+        step = NextStep(actor="school", action=NextAction.DECIDE, due_at=due_at)
+        begun = stepped(case, step, begins)
+        assert begun.timer_at == reminder_moments(begun)[0]
 
 
 def test_a_step_that_is_over_when_it_begins_is_not_reminded_for_ever():

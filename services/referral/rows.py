@@ -117,8 +117,28 @@ _TAKEN_COLUMNS = {
 
 
 def _unnest(columns: Mapping[str, str]) -> str:
-    arrays = ", ".join(f"${n}::{kind}[]" for n, kind in enumerate(columns.values(), 1))
-    return f"unnest({arrays}) AS t({', '.join(columns)})"
+    """Rows of what `_arrays` makes: of each type one array, of each column a slice."""
+    kinds = list(dict.fromkeys(columns.values()))
+    slices = []
+    of_kind = dict.fromkeys(kinds, 0)
+    for kind in columns.values():
+        of_kind[kind] += 1
+        slices.append(f"(${kinds.index(kind) + 1}::{kind}[])[{of_kind[kind]}:{of_kind[kind]}]")
+    return f"unnest({', '.join(slices)}) AS t({', '.join(columns)})"
+
+
+def _arrays(
+    columns: Mapping[str, str], rows: Sequence[tuple[object, ...]]
+) -> list[list[list[object]]]:
+    """Columns of one type together in one array, because that halves what the driver does.
+
+    Of an array in one dimension asyncpg asks each element whether it is an array itself; of one in
+    two dimensions it asks the elements of the first column only.
+    """
+    of_kind: dict[str, list[list[object]]] = {}
+    for kind, column in zip(columns.values(), zip(*rows, strict=True), strict=True):
+        of_kind.setdefault(kind, []).append(list(column))
+    return list(of_kind.values())
 
 
 def _insert(table: str, columns: Mapping[str, str]) -> str:
@@ -131,8 +151,11 @@ def _update(table: str, key: str, columns: Mapping[str, str]) -> str:
     return f"UPDATE {table} x SET {sets} FROM {_unnest(columns)} WHERE x.{key} = t.{key}"  # noqa: S608
 
 
-OPEN_CASES = _insert("case_holder", _STEP | _LASTING | _BEGUN) + " ON CONFLICT DO NOTHING"
-CHANGE_CASES = _update("case_holder", "case_id", _STEP | _LASTING)
+_CHANGED = _STEP | _LASTING
+_OPENED = _CHANGED | _BEGUN
+
+OPEN_CASES = _insert("case_holder", _OPENED) + " ON CONFLICT DO NOTHING"
+CHANGE_CASES = _update("case_holder", "case_id", _CHANGED)
 STEP_CASES = _update("case_holder", "case_id", _STEP)
 OFFER_REFERRALS = _insert("referral", _OFFERED_COLUMNS)
 MOVE_REFERRALS = _update("referral", "referral_id", _MOVED_COLUMNS)
@@ -156,19 +179,19 @@ def is_taken(before: Referral, after: Referral) -> bool:
     return bool(_left(before) == _left(after))
 
 
-def opened_columns(cases: Sequence[Case]) -> list[list[object]]:
+def opened_columns(cases: Sequence[Case]) -> list[list[list[object]]]:
     """Arguments of OPEN_CASES."""
-    return _transposed([(*_step_row(c), *_lasting_row(c), *_begun(c)) for c in cases])
+    return _arrays(_OPENED, [(*_step_row(c), *_lasting_row(c), *_begun(c)) for c in cases])
 
 
-def changed_columns(cases: Sequence[Case]) -> list[list[object]]:
+def changed_columns(cases: Sequence[Case]) -> list[list[list[object]]]:
     """Arguments of CHANGE_CASES."""
-    return _transposed([(*_step_row(c), *_lasting_row(c)) for c in cases])
+    return _arrays(_CHANGED, [(*_step_row(c), *_lasting_row(c)) for c in cases])
 
 
-def stepped_columns(cases: Sequence[Case]) -> list[list[object]]:
+def stepped_columns(cases: Sequence[Case]) -> list[list[list[object]]]:
     """Arguments of STEP_CASES."""
-    return _transposed([_step_row(c) for c in cases])
+    return _arrays(_STEP, [_step_row(c) for c in cases])
 
 
 def _step_row(c: Case) -> tuple[object, ...]:
@@ -206,23 +229,19 @@ def _lasting_row(c: Case) -> tuple[object, ...]:
     )
 
 
-def offered_columns(referrals: Sequence[Referral]) -> list[list[object]]:
+def offered_columns(referrals: Sequence[Referral]) -> list[list[list[object]]]:
     """Arguments of OFFER_REFERRALS."""
-    return _transposed([_offered(r) for r in referrals])
+    return _arrays(_OFFERED_COLUMNS, [_offered(r) for r in referrals])
 
 
-def moved_columns(referrals: Sequence[Referral]) -> list[list[object]]:
+def moved_columns(referrals: Sequence[Referral]) -> list[list[list[object]]]:
     """Arguments of MOVE_REFERRALS."""
-    return _transposed([_moved(r) for r in referrals])
+    return _arrays(_MOVED_COLUMNS, [_moved(r) for r in referrals])
 
 
-def taken_columns(referrals: Sequence[Referral]) -> list[list[object]]:
+def taken_columns(referrals: Sequence[Referral]) -> list[list[list[object]]]:
     """Arguments of TAKE_REFERRALS."""
-    return _transposed([_taken(r) for r in referrals])
-
-
-def _transposed(rows: Sequence[tuple[object, ...]]) -> list[list[object]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+    return _arrays(_TAKEN_COLUMNS, [_taken(r) for r in referrals])
 
 
 @lru_cache(_LIMITS_MAX)

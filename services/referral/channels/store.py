@@ -135,6 +135,8 @@ async def destination(
     return Destination(organisation, address, row["sealed_keys"]) if row and address else None
 
 
+# ANY, because the planner would read all deliveries that wait, or all of the partner. For the same
+# reason what waits is said to be in neither of the other two states.
 _SETTLE = """
 UPDATE delivery d SET state = t.state, next_try_at = t.next_try_at, leased_until = NULL,
     last_problem = t.problem,
@@ -144,7 +146,8 @@ UPDATE delivery d SET state = t.state, next_try_at = t.next_try_at, leased_until
 FROM unnest($3::integer[], $4::integer[], $5::text[], $6::timestamptz[], $8::text[])
      AS t(sequence, attempts, state, next_try_at, problem)
 WHERE d.organisation = $1 AND d.channel = $2 AND d.sequence = t.sequence
-  AND d.attempts = t.attempts AND d.state = 'waiting'
+  AND d.sequence = ANY($3::integer[]) AND d.attempts = t.attempts
+  AND d.state NOT IN ('delivered', 'failed')
 """
 
 

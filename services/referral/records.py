@@ -209,10 +209,12 @@ async def drop_consultations(
     connection: Connection, holders: Mapping[UUID, str | None], now: datetime
 ) -> list[Consultation]:
     """End what former holders asked, of cases with their present holder; None when closed."""
+    # `advised` and `answered_at` are empty together; by the latter the planner would read every
+    # question that is open, and not those of these cases.
     found = await connection.fetch(
         "UPDATE consultation c SET advised = false, answered_at = $3"
         " FROM unnest($1::uuid[], $2::text[]) AS t(case_id, holder)"
-        " WHERE c.case_id = t.case_id AND c.answered_at IS NULL"
+        " WHERE c.case_id = t.case_id AND c.advised IS NULL"
         " AND c.asked_by IS DISTINCT FROM t.holder RETURNING c.*",
         list(holders),
         list(holders.values()),

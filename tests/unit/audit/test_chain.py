@@ -1,7 +1,7 @@
 import hashlib
 import json
-from datetime import timedelta
-from uuid import uuid4
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID, uuid4
 
 import pytest
 from hypothesis import given
@@ -35,6 +35,50 @@ def test_leaf_is_the_rfc_6962_leaf_hash_of_the_described_bytes():
     entry = entries(picked_up())[2]
     text = json.dumps(metadata(entry), sort_keys=True, separators=(",", ":"))
     assert leaf(entry) == hashlib.sha256(b"\0" + text.encode() + entry.digest).digest()
+
+
+# What the log of the first release holds; a log that was once written can never hash otherwise.
+MORNING = datetime(2026, 11, 2, 9, 0, 0, 120, tzinfo=UTC)
+BARE = Entry(None, None, "s", 1, "e", "t", MORNING, MORNING, *[None] * 10, digest=bytes(32))
+FULL = Entry(
+    case_id=UUID("0192f0c1-0000-7000-8000-00000000000a"),
+    entry=3,
+    source="urn:nld:oin:1:systeem:referral",
+    sequence=42,
+    event_id="0192f0c1-0000-7000-8000-0000000000ff",
+    type="nl.x.v1",
+    time=MORNING,
+    at=MORNING.astimezone(timezone(timedelta(hours=1))),
+    holder="lkc",
+    handoff=0,
+    organisation="lkc",
+    referral="0192f0c1-0000-7000-8000-00000000000b",
+    attempt=1,
+    status="accepted",
+    reason="declined",
+    next_actor="lkc",
+    next_action="handle",
+    next_due_at=MORNING + timedelta(days=1),
+    digest=bytes(range(32)),
+    facts='{"signal":true}',
+)
+
+
+@pytest.mark.parametrize(
+    ("entry", "known"),
+    [
+        (FULL, "dfcc184e6b80b6a5e6b0715b1b898aa3f12fed270120e35a4b80b67318c79ee9"),
+        (BARE, "066e437893f50539188d2284046c24e5fe09bedab9db7b30dafe59f855d4a808"),
+        (
+            FULL._replace(holder="één"),
+            "b6e1dda1212df0a6d57665e08d8e5ef3dda2ce516b33ac3d897e63aae6f64dcd",
+        ),
+    ],
+    ids=["full", "bare", "beyond ASCII"],
+)
+def test_leaf_of_a_known_entry_never_changes(entry, known):
+    assert leaf(entry).hex() == known
+    assert leaf_of(metadata(entry), entry.digest).hex() == known
 
 
 def test_log_can_grow_in_batches_of_any_size():

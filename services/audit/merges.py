@@ -56,6 +56,7 @@ _PROVE_RECEIPT = frozenset(
 # A decline, and silence beyond the term: either way the case came back.
 _RETURN = frozenset({Status.REJECTED, Status.FAILED})
 _Changes = dict[str, Any]
+_PLACES = {name: place for place, name in enumerate(Picture._fields)}
 _ReferralEvent = (
     ReferralOffered
     | ReferralStatusChanged
@@ -95,12 +96,15 @@ def merge(picture: Picture, event: Event, seen: Envelope) -> Picture:
     """The picture with one more event; each event may be given once."""
     # By class in a table: a match on models asks each abstract class in turn, per event.
     own = _MERGES.get(type(event))
-    return picture._replace(
-        entries=picture.entries + 1,
-        last_event_at=_latest(picture.last_event_at, seen.time),
-        # An event without a merge counts in the trail; the picture does not need it.
-        **(own(picture, event, seen) if own else {}),
-    )
+    # An event without a merge counts in the trail; the picture does not need it.
+    changes = own(picture, event, seen) if own else {}
+    changes["entries"] = picture.entries + 1
+    changes["last_event_at"] = _latest(picture.last_event_at, seen.time)
+    # By place: `_replace` asks for each of forty fields whether it changes.
+    values = list(picture)
+    for name, value in changes.items():
+        values[_PLACES[name]] = value
+    return Picture._make(values)
 
 
 def _reported(picture: Picture, event: ReportReceived, _: Envelope) -> _Changes:

@@ -1,15 +1,15 @@
 """A batch of any events into the log, the pictures and the counts, in a few statements."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from contracts.operations import TallyPublished
 from services.audit import chain, figure_store, log_store, sequences, specials, store
-from services.audit.domain import Entry, Picture
+from services.audit.domain import Entry, Picture, Standing
 from services.audit.entries import entry_of
 from services.audit.figures import summed
 from services.audit.merges import blank, case_of, merge
-from services.audit.rules import FACTS, counts
+from services.audit.rules import FACTS, Traits, counted, standing, traits
 from services.chassis.db import Connection
 from services.chassis.incoming import Received
 
@@ -50,13 +50,28 @@ async def _write_pictures(
 ) -> None:
     if not after:
         return
-    await store.write_pictures(connection, list(after.values()))
+    judged = [(picture, standing(picture)) for picture in after.values()]
+    await store.write_pictures(connection, judged)
+    await store.add_counts(connection, differences(before, judged))
+
+
+def differences(
+    before: Mapping[UUID, Picture], judged: Iterable[tuple[Picture, Standing]]
+) -> list[int]:
+    """What changed pictures, each with its standing, add to the counters; as `rules.FACTS`."""
+    cases: dict[Traits, int] = {}
+    for picture, own in judged:
+        new = traits(picture, own)
+        cases[new] = cases.get(new, 0) + 1
+        known = before.get(picture.case_id)
+        if known is not None:
+            old = traits(known, standing(known))
+            cases[old] = cases.get(old, 0) - 1
+    # A batch has hundreds of cases and a handful of traits.
     sums = [0] * len(FACTS)
-    for case_id, picture in after.items():
-        old, new = counts(before.get(case_id)), counts(picture)
-        if old != new:
-            sums = [s + n - o for s, n, o in zip(sums, new, old, strict=True)]
-    await store.add_counts(connection, sums)
+    for shared, number in cases.items():
+        sums = [s + number * one for s, one in zip(sums, counted(shared), strict=True)]
+    return sums
 
 
 async def _write_progress(connection: Connection, received: Sequence[Received]) -> None:

@@ -71,22 +71,33 @@ FACTS = (
 of a closed case the reason."""
 
 
+Traits = tuple[bool, bool, bool, bool, bool, Standing, str | None]
+
+
 def counts(picture: Picture | None) -> tuple[int, ...]:
     """1 or 0 per fact; summed over all cases this is the completeness count."""
     if picture is None:
         return (0,) * len(FACTS)
-    own = standing(picture)
-    because = picture.closed_because if own is Standing.CLOSED else None
+    return counted(traits(picture, standing(picture)))
+
+
+def traits(picture: Picture, own: Standing) -> Traits:
+    """All that `counts` looks at; many cases share the same. `own` is the picture's standing."""
     return (
-        1,
-        int(picture.received_at is not None),
-        int(picture.decisions_seen != 0),
-        int(picture.offered_at is not None),
-        int(picture.referral_received_at is not None),
-        int(picture.withdrawn_at is not None),
-        *_ONE_OF[own],
-        *_BECAUSE[because],
+        picture.received_at is not None,
+        picture.decisions_seen != 0,
+        picture.offered_at is not None,
+        picture.referral_received_at is not None,
+        picture.withdrawn_at is not None,
+        own,
+        picture.closed_because if own is Standing.CLOSED else None,
     )
+
+
+def counted(shared: Traits) -> tuple[int, ...]:
+    """The `counts` of a picture with these traits."""
+    *facts, own, because = shared
+    return (1, *map(int, facts), *_ONE_OF[own], *_BECAUSE[because])
 
 
 _ONE_OF = {own: tuple(int(own is other) for other in Standing) for own in Standing}

@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from services.audit.domain import Picture, Progress, Standing
-from services.audit.rules import FACTS, due_at, standing
+from services.audit.rules import FACTS, due_at
 from services.audit.sequences import BLOCK, FULL
 from services.chassis.db import Connection
 
@@ -48,9 +48,11 @@ async def pictures(connection: Connection, case_ids: Iterable[UUID]) -> dict[UUI
     return {row["case_id"]: _picture(row) for row in rows}
 
 
-async def write_pictures(connection: Connection, changed: Sequence[Picture]) -> None:
-    """Insert or replace pictures."""
-    rows = [(p.case_id, p.reference, standing(p).value, due_at(p), _document(p)) for p in changed]
+async def write_pictures(
+    connection: Connection, judged: Sequence[tuple[Picture, Standing]]
+) -> None:
+    """Insert or replace pictures, each with its standing."""
+    rows = [(p.case_id, p.reference, own.value, due_at(p), _document(p)) for p, own in judged]
     await connection.execute(_WRITE, *(list(column) for column in zip(*rows, strict=True)))
 
 

@@ -11,6 +11,7 @@ import pytest
 from deploy.local.provision import drop_databases, provision_databases
 from services.audit import store
 from services.audit.domain import Picture
+from services.audit.rules import standing
 from services.chassis.db import CHASSIS_MIGRATIONS, migrate
 from tests.component.audit.conftest import MIGRATIONS
 from tests.unit.audit.builders import at
@@ -49,7 +50,8 @@ async def test_pictures_in_columns_become_documents(servers, tmp_path: Path) -> 
         await migrate(urls.owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 10)
         await connection.reload_schema_state()
         assert await store.pictures(connection, [OLD.case_id]) == {OLD.case_id: OLD}
-        await store.write_pictures(connection, [OLD._replace(entries=8)])
+        changed = OLD._replace(entries=8)
+        await store.write_pictures(connection, [(changed, standing(changed))])
         assert (await store.picture(connection, OLD.case_id)) == OLD._replace(entries=8)
         await connection.close()
     finally:

@@ -19,10 +19,6 @@ from services.chassis.db import Connection
 PARKED_SHOWN_MAX = 100
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 # What a picture is searched by is a column; the rest is one document, which is written several
 # times for each report and read by its case alone: forty columns cost ten times as much.
 _COLUMNS = "case_id, reference, picture"
@@ -34,11 +30,12 @@ ON CONFLICT (case_id) DO UPDATE
 SET standing = excluded.standing, due_at = excluded.due_at, picture = excluded.picture
 """
 _IN_DOCUMENT = [(name, Picture._field_defaults[name]) for name in Picture._fields[2:]]
-_READ: dict[str, Callable[[Any], Any]] = {
-    name: (
-        UUID if name == "report_id" else datetime.fromisoformat if name.endswith("_at") else _same
-    )
-    for name, _ in _IN_DOCUMENT
+_PLACES = {name: place for place, (name, _) in enumerate(_IN_DOCUMENT, start=2)}
+_BLANK = tuple(blank for _, blank in _IN_DOCUMENT)
+# What JSON has as text and a picture does not.
+_READ: dict[str, Callable[[str], Any]] = {
+    "report_id": UUID,
+    **{name: datetime.fromisoformat for name in _PLACES if name.endswith("_at")},
 }
 
 
@@ -65,9 +62,13 @@ def _document(picture: Picture) -> str:
 
 def _picture(row: Any) -> Picture:
     """A picture from its row; a field that a newer release wrote is left out."""
-    found = orjson.loads(row["picture"])
-    known = {name: _READ[name](value) for name, value in found.items() if name in _READ}
-    return Picture(row["case_id"], row["reference"], **known)
+    values = [row["case_id"], row["reference"], *_BLANK]
+    for name, value in orjson.loads(row["picture"]).items():
+        place = _PLACES.get(name)
+        if place is not None:
+            read = _READ.get(name)
+            values[place] = value if read is None else read(value)
+    return Picture._make(values)
 
 
 async def write_reports(

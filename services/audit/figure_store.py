@@ -1,4 +1,4 @@
-"""SQL of the figures per organisation and of how deliveries stand."""
+"""SQL of the figures per organisation, which `batch_store` adds to, and of how deliveries stand."""
 
 from collections.abc import Sequence
 from dataclasses import astuple
@@ -8,20 +8,6 @@ from services.chassis.db import Connection
 
 # An organisation has one channel or two; more rows than this would be a fault in itself.
 DELIVERIES_MAX = 2_000
-
-
-async def add_figures(connection: Connection, figures: Sequence[Figure]) -> None:
-    """Add to the figures; nothing when there are none."""
-    if not figures:
-        return
-    await connection.execute(
-        "INSERT INTO figure (organisation, fact, number)"
-        " SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])"
-        " ON CONFLICT (organisation, fact) DO UPDATE SET number = figure.number + excluded.number",
-        [figure.organisation for figure in figures],
-        [figure.fact for figure in figures],
-        [figure.number for figure in figures],
-    )
 
 
 async def figures(connection: Connection) -> list[Figure]:

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from contracts.operations import TallyPublished
-from services.audit import chain, figure_store, log_store, sequences, specials, store
-from services.audit.domain import Entry, Picture, Standing
+from services.audit import batch_store, chain, log_store, sequences, specials, store
+from services.audit.batch_store import Changes
+from services.audit.domain import Entry, Picture, Progress, Standing
 from services.audit.entries import entry_of
 from services.audit.figures import summed
 from services.audit.merges import blank, case_of, merge
@@ -20,11 +21,24 @@ async def handle(connection: Connection, received: Sequence[Received]) -> None:
     case_ids = {case_id for item in received if (case_id := case_of(item.event))}
     before = await store.pictures(connection, case_ids)
     after, entries = fold(before, received)
-    await log_store.append(connection, *chain.extend(head, entries))
-    await _write_pictures(connection, before, after)
-    await figure_store.add_figures(connection, summed(item.event for item in received))
-    await specials.write(connection, received)
-    await _write_progress(connection, received)
+    judged = [(picture, standing(picture)) for picture in after.values()]
+    new_head, logged = chain.extend(head, entries)
+    rows = specials.rows_of(received)
+    progress, blocks = await _progress(connection, received)
+    await log_store.append(connection, logged)
+    await batch_store.write(
+        connection,
+        Changes(
+            new_head,
+            judged,
+            rows.reports,
+            differences(before, judged),
+            summed(item.event for item in received),
+            list(progress.values()),
+            blocks,
+        ),
+    )
+    await specials.write(connection, rows)
 
 
 def fold(
@@ -43,16 +57,6 @@ def fold(
             number = after[case_id].entries
         entries.append(entry_of(event, seen, number))
     return after, entries
-
-
-async def _write_pictures(
-    connection: Connection, before: Mapping[UUID, Picture], after: Mapping[UUID, Picture]
-) -> None:
-    if not after:
-        return
-    judged = [(picture, standing(picture)) for picture in after.values()]
-    await store.write_pictures(connection, judged)
-    await store.add_counts(connection, differences(before, judged))
 
 
 def differences(
@@ -74,8 +78,10 @@ def differences(
     return sums
 
 
-async def _write_progress(connection: Connection, received: Sequence[Received]) -> None:
-    """Note which sequences were seen and which a tally vouches for."""
+async def _progress(
+    connection: Connection, received: Sequence[Received]
+) -> tuple[dict[str, Progress], dict[str, dict[int, int]]]:
+    """How far sources have come with a batch, and the blocks of sequences that it changes."""
     seen: dict[str, list[int]] = {}
     tallies: dict[str, int] = {}
     for item in received:
@@ -94,4 +100,4 @@ async def _write_progress(connection: Connection, received: Sequence[Received]) 
         )
     for source, through in tallies.items():
         progress[source] = sequences.tally(progress[source], through)
-    await store.write_progress(connection, list(progress.values()), changed)
+    return progress, changed

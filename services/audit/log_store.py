@@ -25,15 +25,12 @@ async def head(connection: Connection) -> Head:
     return _head(await connection.fetchrow("SELECT size, chain FROM log_head"))
 
 
-async def append(connection: Connection, new_head: Head, logged: Sequence[Logged]) -> None:
-    """Add entries and move the head; the caller holds its lock."""
+async def append(connection: Connection, logged: Sequence[Logged]) -> None:
+    """Add entries; the caller holds the lock of the head and moves it."""
     await connection.copy_records_to_table(
         "trail",
         columns=_COLUMNS,
         records=[(index, *entry, leaf, chain) for index, entry, leaf, chain in logged],
-    )
-    await connection.execute(
-        "UPDATE log_head SET size = $1, chain = $2", new_head.size, new_head.chain
     )
 
 

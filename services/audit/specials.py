@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from contracts import finding
 from contracts.event import Event
@@ -17,23 +19,28 @@ from services.chassis.incoming import Received
 
 
 @dataclass(slots=True)
-class _Rows:
-    reports: list[tuple[Any, ...]] = field(default_factory=list)
+class Rows:
+    """What a batch says of it."""
+
+    reports: list[tuple[UUID, UUID, datetime]] = field(default_factory=list)
     parked: list[tuple[Any, ...]] = field(default_factory=list)
     deliveries: dict[tuple[str, str], Delivery] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
 
 
-async def write(connection: Connection, received: Sequence[Received]) -> None:
-    """Write it for a batch; most batches hold nothing but reports."""
-    rows = _Rows()
+def rows_of(received: Sequence[Received]) -> Rows:
+    """Collect it from a batch."""
+    rows = Rows()
     for item in received:
         # By class in a table: a match on models asks each abstract class in turn, per event.
         own = _OWN.get(type(item.event))
         if own is not None:
             own(rows, item.event, item.envelope.sequence)
-    if rows.reports:
-        await store.write_reports(connection, rows.reports)
+    return rows
+
+
+async def write(connection: Connection, rows: Rows) -> None:
+    """Write what is rare; the reports are written with the rest of the batch."""
     if rows.parked:
         await store.write_parked(connection, rows.parked)
     if rows.deliveries:
@@ -42,20 +49,20 @@ async def write(connection: Connection, received: Sequence[Received]) -> None:
         await figure_store.write_findings(connection, rows.findings)
 
 
-def _report(rows: _Rows, event: ReportReceived, _: int) -> None:
+def _report(rows: Rows, event: ReportReceived, _: int) -> None:
     rows.reports.append((event.report_id, event.case_id, event.received_at))
 
 
-def _parked(rows: _Rows, event: EventParked, _: int) -> None:
+def _parked(rows: Rows, event: EventParked, _: int) -> None:
     reason = event.reason.value
     rows.parked.append((event.parked_id, event.consumer, event.case_id, reason, event.at, None))
 
 
-def _redriven(rows: _Rows, event: EventRedriven, _: int) -> None:
+def _redriven(rows: Rows, event: EventRedriven, _: int) -> None:
     rows.parked.append((event.parked_id, event.consumer, event.case_id, None, None, event.at))
 
 
-def _delivery(rows: _Rows, event: DeliveryChanged, sequence: int) -> None:
+def _delivery(rows: Rows, event: DeliveryChanged, sequence: int) -> None:
     key = event.organisation, event.channel
     known = rows.deliveries.get(key)
     if known is None or known.sequence < sequence:
@@ -63,7 +70,7 @@ def _delivery(rows: _Rows, event: DeliveryChanged, sequence: int) -> None:
         rows.deliveries[key] = Delivery(*key, state, event.waiting, event.since, event.at, sequence)
 
 
-def _finding(rows: _Rows, event: Any, sequence: int) -> None:
+def _finding(rows: Rows, event: Any, sequence: int) -> None:
     rows.findings.append(
         Finding(
             event.finding_id,
@@ -77,7 +84,7 @@ def _finding(rows: _Rows, event: Any, sequence: int) -> None:
     )
 
 
-_OWN: dict[type[Event], Callable[[_Rows, Any, int], None]] = {
+_OWN: dict[type[Event], Callable[[Rows, Any, int], None]] = {
     ReportReceived: _report,
     EventParked: _parked,
     EventRedriven: _redriven,

@@ -1,10 +1,10 @@
 """SQL of the pictures and the bookkeeping of sources; see `log_store` for the trail.
 
-A writer holds the lock of `log_head` (`log_store.lock_head`), so that nothing read here can
-change before it is written. Every statement takes a whole batch.
+`batch_store` writes them, and holds the lock of `log_head` (`log_store.lock_head`) while it does,
+so that nothing read here under that lock can change before it is written.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from services.audit.domain import Picture, Progress, Standing
-from services.audit.rules import FACTS, due_at
+from services.audit.rules import FACTS
 from services.audit.sequences import BLOCK, FULL
 from services.chassis.db import Connection
 
@@ -23,12 +23,6 @@ PARKED_SHOWN_MAX = 100
 # times for each report and read by its case alone: forty columns cost ten times as much.
 _COLUMNS = "case_id, reference, picture"
 _LOAD = f"SELECT {_COLUMNS} FROM case_picture WHERE case_id = ANY($1::uuid[])"  # noqa: S608
-_WRITE = """
-INSERT INTO case_picture (case_id, reference, standing, due_at, picture)
-SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
-ON CONFLICT (case_id) DO UPDATE
-SET standing = excluded.standing, due_at = excluded.due_at, picture = excluded.picture
-"""
 _IN_DOCUMENT = [(name, Picture._field_defaults[name]) for name in Picture._fields[2:]]
 _PLACES = {name: place for place, (name, _) in enumerate(_IN_DOCUMENT, start=2)}
 _BLANK = tuple(blank for _, blank in _IN_DOCUMENT)
@@ -45,15 +39,7 @@ async def pictures(connection: Connection, case_ids: Iterable[UUID]) -> dict[UUI
     return {row["case_id"]: _picture(row) for row in rows}
 
 
-async def write_pictures(
-    connection: Connection, judged: Sequence[tuple[Picture, Standing]]
-) -> None:
-    """Insert or replace pictures, each with its standing."""
-    rows = [(p.case_id, p.reference, own.value, due_at(p), _document(p)) for p, own in judged]
-    await connection.execute(_WRITE, *(list(column) for column in zip(*rows, strict=True)))
-
-
-def _document(picture: Picture) -> str:
+def document(picture: Picture) -> str:
     """What is not as in a blank picture, as JSON."""
     values = zip(_IN_DOCUMENT, picture[2:], strict=True)
     found = {name: value for (name, blank), value in values if value != blank}
@@ -69,30 +55,6 @@ def _picture(row: Any) -> Picture:
             read = _READ.get(name)
             values[place] = value if read is None else read(value)
     return Picture._make(values)
-
-
-async def write_reports(
-    connection: Connection, reports: Sequence[tuple[UUID, UUID, datetime]]
-) -> None:
-    """Remember which case a report belongs to: report id, case id, moment of receipt."""
-    await connection.execute(
-        "INSERT INTO report (report_id, case_id, received_at)"
-        " SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) ON CONFLICT DO NOTHING",
-        *(list(column) for column in zip(*reports, strict=True)),
-    )
-
-
-async def add_counts(connection: Connection, differences: Sequence[int]) -> None:
-    """Add to the counters, in the order of `rules.FACTS`."""
-    changed = [(n, d) for n, d in zip(FACTS, differences, strict=True) if d]
-    if not changed:
-        return
-    await connection.execute(
-        "INSERT INTO counter (name, value) SELECT * FROM unnest($1::text[], $2::bigint[])"
-        " ON CONFLICT (name) DO UPDATE SET value = counter.value + excluded.value",
-        [str(name) for name, _ in changed],
-        [difference for _, difference in changed],
-    )
 
 
 async def counters(connection: Connection) -> dict[str, int]:
@@ -158,33 +120,6 @@ async def every_block(connection: Connection, source: str) -> list[tuple[int, in
         FULL.to_bytes(BLOCK // 8, "little"),
     )
     return [(row[0], FULL if row[1] is None else int.from_bytes(row[1], "little")) for row in rows]
-
-
-async def write_progress(
-    connection: Connection,
-    sources: Sequence[Progress],
-    changed: Mapping[str, Mapping[int, int]],
-) -> None:
-    """Write how far sources have come and the blocks that changed."""
-    await connection.execute(
-        "INSERT INTO source_progress (source, highest, seen, tallied)"
-        " SELECT * FROM unnest($1::text[], $2::integer[], $3::integer[], $4::integer[])"
-        " ON CONFLICT (source) DO UPDATE SET highest = excluded.highest, seen = excluded.seen,"
-        " tallied = excluded.tallied",
-        [p.source for p in sources],
-        [p.highest for p in sources],
-        [p.seen for p in sources],
-        [p.tallied for p in sources],
-    )
-    rows = [(s, n, bits) for s, by_number in changed.items() for n, bits in by_number.items()]
-    await connection.execute(
-        "INSERT INTO sequence_block (source, block, bits)"
-        " SELECT * FROM unnest($1::text[], $2::integer[], $3::bytea[])"
-        " ON CONFLICT (source, block) DO UPDATE SET bits = excluded.bits",
-        [source for source, _, _ in rows],
-        [number for _, number, _ in rows],
-        [bits.to_bytes(BLOCK // 8, "little") for _, _, bits in rows],
-    )
 
 
 async def write_parked(connection: Connection, events: Sequence[tuple[Any, ...]]) -> None:

@@ -9,9 +9,11 @@ import asyncpg
 import pytest
 
 from deploy.local.provision import drop_databases, provision_databases
-from services.audit import store
+from services.audit import batch_store, store
+from services.audit.batch_store import Changes
+from services.audit.chain import EMPTY
 from services.audit.domain import Picture
-from services.audit.rules import standing
+from services.audit.rules import FACTS, standing
 from services.chassis.db import CHASSIS_MIGRATIONS, migrate
 from tests.component.audit.conftest import MIGRATIONS
 from tests.unit.audit.builders import at
@@ -51,7 +53,9 @@ async def test_pictures_in_columns_become_documents(servers, tmp_path: Path) -> 
         await connection.reload_schema_state()
         assert await store.pictures(connection, [OLD.case_id]) == {OLD.case_id: OLD}
         changed = OLD._replace(entries=8)
-        await store.write_pictures(connection, [(changed, standing(changed))])
+        judged = [(changed, standing(changed))]
+        changes = Changes(EMPTY, judged, [], [0] * len(FACTS), [], [], {})
+        await batch_store.write(connection, changes)
         assert (await store.picture(connection, OLD.case_id)) == OLD._replace(entries=8)
         await connection.close()
     finally:

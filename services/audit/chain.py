@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -32,11 +31,12 @@ class ChainBroken(Exception):
         self.log_index = log_index
 
 
-# The events of one transaction share their moments, and writing one out costs more than a look.
-@lru_cache(maxsize=4096)
 def moment(value: datetime) -> str:
     """UTC with microseconds and Z, so that no part of a stored moment is left unproved."""
-    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    utc = value.astimezone(UTC)
+    # A third of what `isoformat` costs, but it leaves out microseconds when they are 0.
+    text = orjson.dumps(utc, option=orjson.OPT_UTC_Z)[1:-2].decode()
+    return f"{text}Z" if utc.microsecond else f"{text}.000000Z"
 
 
 def metadata(entry: Entry) -> dict[str, str | int]:

@@ -17,6 +17,7 @@ from services.audit.chain import (
     leaf_of,
     link,
     metadata,
+    moment,
 )
 from services.audit.domain import Entry, Head
 from services.audit.entries import entry_of
@@ -155,3 +156,15 @@ def test_leaf_is_that_of_the_documented_json_whatever_the_text(shown, digest):
     text = json.dumps(shown, sort_keys=True, separators=(",", ":"))
     expected = hashlib.sha256(b"\0" + text.encode() + digest).digest()
     assert leaf_of(shown, digest) == expected
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Years 5 to 9987.
+SECONDS = st.integers(-62_000_000_000, 253_000_000_000)
+
+
+@given(SECONDS, st.integers(0, 999_999) | st.just(0), st.timezones())
+def test_moment_is_utc_with_microseconds(seconds, microseconds, zone):
+    value = EPOCH + timedelta(seconds=seconds, microseconds=microseconds)
+    expected = value.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    assert moment(value.astimezone(zone)) == expected

@@ -55,7 +55,7 @@ def add_commands(subparsers: "Subparsers[argparse.ArgumentParser]") -> None:
         data=data_root() / "bench",
     )
     add = parser.add_argument
-    add("--reports", type=_number, default=10_000, help="reports per round (default 10000)")
+    add("--reports", type=_number, default=20_000, help="reports per round (default 20000)")
     add("--naive-reports", type=_number, default=1000, help="for the naive design (default 1000)")
     add("--rounds", type=_number, default=ROUNDS, help=f"interleaved rounds (default {ROUNDS})")
     add("--backlog", type=_whole, default=20_000, help="reports to drain, 0: none (default 20000)")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 # What each record of a batch adds to the rest after it. A calm reader has batches of one and hardly
 # rests; as the rate grows towards the inverse of this, batch and rest grow together and steadily.
-REST_SECONDS_EACH = 0.001
+REST_SECONDS_EACH = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Pace:
 
     batch_max: int
     rest_seconds_min: float = 0.0
-    rest_seconds_max: float = 0.1
+    rest_seconds_max: float = 0.25
 
     async def gather_more(self, handled: int) -> None:
         """Rest after a batch of `handled` records."""

@@ -34,8 +34,8 @@ def _no_inbox_key() -> None:
 
     async def claim(
         connection: Any,  # noqa: ARG001
-        keys: Sequence[tuple[str, str]],
-    ) -> tuple[set[tuple[str, str]], bool]:
+        keys: Sequence[bytes],
+    ) -> tuple[set[bytes], bool]:
         return set(keys), True
 
     # The consumer calls it through the module, so this reaches it.

@@ -100,7 +100,7 @@ class Processor:
                 if item is not None:
                     # What waited behind another was never claimed: without this it would be taken
                     # for new when it comes again. That it was claimed before does not matter.
-                    await inbox.claim(connection, [item.key])
+                    await inbox.claim(connection, [_inbox_key(item)])
                     await self._handler(connection, [self._traced(item, works)])
                 now = self._clock()
                 await parked.mark_redriven(connection, row.id, now)
@@ -149,10 +149,11 @@ class Processor:
 
     async def _in_one_transaction(self, items: Sequence[Received | Unfit]) -> None:
         works: list[Work] = []
-        readable = [item for item in items if isinstance(item, Received)]
+        keys = [_inbox_key(item) if isinstance(item, Received) else None for item in items]
+        readable = [key for key in keys if key is not None]
         async with self._database.transaction() as connection:
-            claimed, any_parked = await inbox.claim(connection, [item.key for item in readable])
-            fresh = _first_of_each(items, claimed)
+            claimed, any_parked = await inbox.claim(connection, readable)
+            fresh = _first_of_each(items, keys, claimed)
             unfit: list[Unfit] = []
             if any_parked or len(readable) < len(items):
                 fresh, unfit = await self._divide(connection, fresh)
@@ -215,7 +216,7 @@ class Processor:
         envelope = item.envelope
         async with self._database.transaction() as connection:
             if envelope is not None:
-                await inbox.claim(connection, [(envelope.source, envelope.id)])
+                await inbox.claim(connection, [inbox.key_of(envelope.source, envelope.id)])
             await self._park(connection, Unfit(item.record, reason, problem, envelope))
         self._metrics.events.labels("parked").inc()
 
@@ -248,17 +249,21 @@ class Processor:
         await journal.append(connection, [outgoing], self._clock())
 
 
+def _inbox_key(item: Received) -> bytes:
+    return inbox.key_of(item.envelope.source, item.envelope.id)
+
+
 def _first_of_each(
-    items: Sequence[Received | Unfit], claimed: set[tuple[str, str]]
+    items: Sequence[Received | Unfit], keys: Sequence[bytes | None], claimed: set[bytes]
 ) -> list[Received | Unfit]:
-    """What is not readable, and of each event claimed now its first record, in order."""
+    """What is not readable (it has no key), and of each event claimed now its first record."""
     left = set(claimed)
     fresh: list[Received | Unfit] = []
-    for item in items:
-        if isinstance(item, Received):
-            if item.key not in left:
+    for item, key in zip(items, keys, strict=True):
+        if key is not None:
+            if key not in left:
                 continue
-            left.discard(item.key)
+            left.discard(key)
         fresh.append(item)
     return fresh
 

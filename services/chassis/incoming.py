@@ -22,11 +22,6 @@ class Received(NamedTuple):
     record: Record
     traceparent: str
 
-    @property
-    def key(self) -> tuple[str, str]:
-        """What makes the event unique: source and id."""
-        return (self.envelope.source, self.envelope.id)
-
 
 @dataclass(frozen=True, slots=True)
 class Unfit:

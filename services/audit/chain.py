@@ -39,35 +39,44 @@ def moment(value: datetime) -> str:
     return f"{text}Z" if utc.microsecond else f"{text}.000000Z"
 
 
-def metadata(entry: Entry) -> dict[str, str | int]:
-    """The fields of an entry that its leaf commits to, besides the digest."""
-    return {n: str(v) if isinstance(v, UUID) else v for n, v in _committed(entry).items()}
-
-
-def _committed(entry: Entry) -> dict[str, Any]:
-    """As `metadata`, but with UUIDs as they are: JSON writes them as `str` does, and quicker."""
+def written(entry: Entry) -> str:
+    """The metadata that the leaf of an entry commits to, besides the digest, as JSON."""
     shown = {n: v for n, v in zip(_FIELDS, _values(entry), strict=True) if v is not None}
     shown["time"] = moment(entry.time)
     shown["at"] = moment(entry.at)
     if entry.next_due_at is not None:
         shown["next_due_at"] = moment(entry.next_due_at)
-    return shown
+    return _encoded(shown)
+
+
+def read(text: str, digest: bytes) -> Entry:
+    """The entry of which this was written, with the digest of the event's data.
+
+    A field that a newer release wrote is left out; the leaf still commits to it.
+    """
+    given = orjson.loads(text)
+    found: dict[str, Any] = {name: given.get(name) for name in Entry._fields}
+    for name in ("time", "at", "next_due_at"):
+        if found[name] is not None:
+            found[name] = datetime.fromisoformat(found[name])
+    if found["case_id"] is not None:
+        found["case_id"] = UUID(found["case_id"])
+    return Entry(**found | {"digest": digest})
 
 
 def leaf_of(shown: Mapping[str, Any], digest: bytes) -> bytes:
     """Leaf hash of metadata and the digest of the event's data, 32 bytes."""
-    return hashlib.sha256(b"\x00" + _encoded(shown) + digest).digest()
+    return _leaf(_encoded(shown), digest)
 
 
-def _encoded(shown: Mapping[str, Any]) -> bytes:
+def _encoded(shown: Mapping[str, Any]) -> str:
     text = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
     # For ASCII both write the same; the form of the log does not depend on which one is quick.
-    return text if text.isascii() else _encode_any(shown).encode()
+    return text.decode() if text.isascii() else _encode_any(shown)
 
 
-def leaf(entry: Entry) -> bytes:
-    """Leaf hash of an entry, 32 bytes."""
-    return leaf_of(_committed(entry), entry.digest)
+def _leaf(text: str, digest: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + text.encode() + digest).digest()
 
 
 def extend(head: Head, entries: Iterable[Entry]) -> tuple[Head, list[Logged]]:
@@ -75,16 +84,18 @@ def extend(head: Head, entries: Iterable[Entry]) -> tuple[Head, list[Logged]]:
     index, chain = head.size, head.chain
     logged = []
     for entry in entries:
-        own = leaf(entry)
+        text = written(entry)
+        own = _leaf(text, entry.digest)
         chain = hashlib.sha256(chain + own).digest()
-        logged.append(Logged(index, entry, own, chain))
+        logged.append(Logged(index, entry, text, own, chain))
         index += 1
     return Head(index, chain), logged
 
 
 def link(item: Logged) -> Link:
     """What a stranger needs to check an entry."""
-    return Link(item.log_index, metadata(item.entry), item.entry.digest, item.leaf, item.chain)
+    metadata = orjson.loads(item.written)
+    return Link(item.log_index, metadata, item.entry.digest, item.leaf, item.chain)
 
 
 def follow(reached: Head, links: Iterable[Link]) -> Head:

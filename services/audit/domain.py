@@ -138,10 +138,14 @@ class Entry(NamedTuple):
 
 
 class Logged(NamedTuple):
-    """An entry at its place in the log: index from 0, leaf hash, and the chain up to here."""
+    """An entry at its place in the log: index from 0, leaf hash, and the chain up to here.
+
+    `written` is the metadata as JSON, byte for byte what the leaf commits to.
+    """
 
     log_index: int
     entry: Entry
+    written: str
     leaf: bytes
     chain: bytes
 

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from services.audit.domain import Entry, Head, Logged
+from services.audit import chain
+from services.audit.domain import Head, Logged
 from services.chassis.db import Connection
 
 # A case with more events than this is a fault in itself; the listing stays bounded.
 CASE_ENTRIES_MAX = 1000
 
-_COLUMNS = ("log_index", *Entry._fields, "leaf", "chain")
+# What an entry is looked up by stands beside the text that its leaf commits to; to take each field
+# out into a column of its own would cost more than all else that is done with the log.
+_COLUMNS = ("log_index", "case_id", "entry", "metadata", "digest", "leaf", "chain")
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM trail"  # noqa: S608  # names of a tuple
 
 
@@ -30,7 +33,10 @@ async def append(connection: Connection, logged: Sequence[Logged]) -> None:
     await connection.copy_records_to_table(
         "trail",
         columns=_COLUMNS,
-        records=[(index, *entry, leaf, chain) for index, entry, leaf, chain in logged],
+        records=[
+            (index, entry.case_id, entry.entry, text, entry.digest, leaf, reached)
+            for index, entry, text, leaf, reached in logged
+        ],
     )
 
 
@@ -45,17 +51,27 @@ async def page(connection: Connection, first_index: int, limit: int) -> list[Log
 async def of_case(connection: Connection, case_id: UUID) -> list[Logged]:
     """Entries of a case in the order in which things happened."""
     rows = await connection.fetch(
-        f"{_SELECT} WHERE case_id = $1 ORDER BY at, source, sequence, entry LIMIT $2",
-        case_id,
-        CASE_ENTRIES_MAX,
+        f"{_SELECT} WHERE case_id = $1 ORDER BY entry LIMIT $2", case_id, CASE_ENTRIES_MAX
     )
-    return [_logged(row) for row in rows]
+    return sorted(map(_logged, rows), key=_order)
 
 
 def _head(row: Any) -> Head:
     return Head(row["size"], row["chain"])
 
 
+def _order(item: Logged) -> tuple[Any, ...]:
+    entry = item.entry
+    return (entry.at, entry.source, entry.sequence, entry.entry)
+
+
 def _logged(row: Any) -> Logged:
-    values = tuple(row)
-    return Logged(values[0], Entry(*values[1:-2]), values[-2], values[-1])
+    index, case_id, number, text, digest, leaf, reached = row
+    entry = chain.read(text, digest)
+    if (entry.case_id, entry.entry) != (case_id, number):
+        # Somebody has hidden an entry from its case. The leaf is over the text, not over the
+        # columns, so here the text says what they say, and the leaf no longer fits.
+        moved_to = None if case_id is None else UUID(str(case_id))
+        entry = entry._replace(case_id=moved_to, entry=number)
+        text = chain.written(entry)
+    return Logged(index, entry, text, leaf, reached)

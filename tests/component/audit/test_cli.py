@@ -82,7 +82,9 @@ async def test_verify_recomputes_page_by_page(run, superuser, store_events, monk
     found = json.loads(out[-1])
     assert (status, found["valid"], found["entries"]) == (0, True, 8)
     assert "3 of 8 entries checked" in err
-    await superuser.execute("UPDATE trail SET organisation = 'x' WHERE log_index = 6")
+    await superuser.execute(
+        "UPDATE trail SET metadata = replace(metadata, 'urn:', 'URN:') WHERE log_index = 6"
+    )
     status, out, err = await run("verify", "--json")
     assert (status, json.loads(out[-1])["firstBroken"]) == (1, 6)
     assert json.loads(out[-1])["problem"] == "entry 6: its content was changed"

@@ -113,7 +113,7 @@ async def test_wholly_missing_blocks_are_one_hole(connection, store_events):
 
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE trail SET holder = 'x'", "DELETE FROM trail", "TRUNCATE trail"],
+    ["UPDATE trail SET metadata = '{}'", "DELETE FROM trail", "TRUNCATE trail"],
 )
 async def test_application_cannot_change_the_log(connection, store_events, statement):
     await store_events(picked_up().told)
@@ -125,8 +125,15 @@ async def test_application_cannot_change_the_log(connection, store_events, state
 @pytest.mark.parametrize(
     ("tampering", "index"),
     [
-        ("UPDATE trail SET holder = 'iemand' WHERE log_index = 3", 3),
-        ("UPDATE trail SET at = at + interval '1 microsecond' WHERE log_index = 0", 0),
+        ("UPDATE trail SET metadata = replace(metadata, 'lkc', 'gcbo') WHERE log_index = 3", 3),
+        (
+            "UPDATE trail SET metadata = jsonb_set(metadata::jsonb, '{new}', '1') WHERE log_index = 1",
+            1,
+        ),
+        ("UPDATE trail SET metadata = replace(metadata, '0Z\"', '1Z\"') WHERE log_index = 0", 0),
+        ("UPDATE trail SET case_id = gen_random_uuid() WHERE log_index = 2", 2),
+        ("UPDATE trail SET entry = 9 WHERE log_index = 2", 2),
+        ("UPDATE trail SET case_id = NULL, entry = NULL WHERE log_index = 3", 3),
         ("UPDATE trail SET digest = sha256('x') WHERE log_index = 2", 2),
         ("DELETE FROM trail WHERE log_index = 1", 1),
         ("DELETE FROM trail WHERE log_index = 4", 4),

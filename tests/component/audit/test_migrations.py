@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -9,10 +10,10 @@ import asyncpg
 import pytest
 
 from deploy.local.provision import drop_databases, provision_databases
-from services.audit import batch_store, store
+from services.audit import batch_store, log_store, store
 from services.audit.batch_store import Changes
-from services.audit.chain import EMPTY
-from services.audit.domain import Picture
+from services.audit.chain import EMPTY, conclude, extend, follow, link
+from services.audit.domain import Entry, Picture
 from services.audit.rules import FACTS, standing
 from services.chassis.db import CHASSIS_MIGRATIONS, migrate
 from tests.component.audit.conftest import MIGRATIONS
@@ -37,6 +38,35 @@ OLD = Picture(
     last_event_at=at(9),
 )
 
+CASE = uuid4()
+BARE = Entry(None, None, "s", 0, "e", "t", at(1), at(1), *[None] * 10, digest=bytes(32))
+ENTRIES = [
+    BARE,
+    BARE._replace(sequence=2, event_id='a "quoted" \\ id / with\ttab'),
+    Entry(
+        case_id=CASE,
+        entry=1,
+        source="urn:nld:oin:00000004003214345001:systeem:meldpunt-referral",
+        sequence=2**31 - 1,
+        event_id=str(uuid4()),
+        type="nl.sociale-veiligheid.meldingen.referral-status-changed.v1",
+        time=at(2) + timedelta(microseconds=7),
+        at=datetime(2027, 3, 28, 0, 59, 59, 999_999, tzinfo=UTC),
+        holder="lkc",
+        handoff=0,
+        organisation="lkc",
+        referral=str(uuid4()),
+        attempt=1,
+        status="accepted",
+        reason="",
+        next_actor="lkc",
+        next_action="inform",
+        next_due_at=at(9),
+        digest=bytes(range(32)),
+        facts='{"handed_over_by":"phone","signal":true}',
+    ),
+]
+
 
 async def test_pictures_in_columns_become_documents(servers, tmp_path: Path) -> None:
     prefix = f"m{secrets.token_hex(4)}"
@@ -57,6 +87,49 @@ async def test_pictures_in_columns_become_documents(servers, tmp_path: Path) -> 
         changes = Changes(EMPTY, judged, [], [0] * len(FACTS), [], [], {})
         await batch_store.write(connection, changes)
         assert (await store.picture(connection, OLD.case_id)) == OLD._replace(entries=8)
+        await connection.close()
+    finally:
+        await drop_databases(servers.postgres_admin_url, prefix)
+
+
+async def test_entries_in_columns_become_the_text_of_their_leaf(servers, tmp_path: Path) -> None:
+    head, logged = extend(EMPTY, ENTRIES)
+    prefix = f"m{secrets.token_hex(4)}"
+    urls = (await provision_databases(servers.postgres_admin_url, prefix))["audit"]
+    try:
+        await migrate(urls.owner, [CHASSIS_MIGRATIONS, _until(6, tmp_path)], 10)
+        connection = await asyncpg.connect(urls.owner)
+        await connection.copy_records_to_table(
+            "trail",
+            columns=["log_index", *Entry._fields, "leaf", "chain"],
+            records=[(item.log_index, *item.entry, item.leaf, item.chain) for item in logged],
+        )
+        await migrate(urls.owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 10)
+        await connection.reload_schema_state()
+        found = await log_store.page(connection, 0, 100)
+        assert found == logged
+        conclude(follow(EMPTY, map(link, found)), head)
+        assert [i.entry.entry for i in await log_store.of_case(connection, CASE)] == [1]
+        await connection.close()
+    finally:
+        await drop_databases(servers.postgres_admin_url, prefix)
+
+
+async def test_a_log_that_was_changed_is_not_carried_over(servers, tmp_path: Path) -> None:
+    _, logged = extend(EMPTY, ENTRIES)
+    prefix = f"m{secrets.token_hex(4)}"
+    urls = (await provision_databases(servers.postgres_admin_url, prefix))["audit"]
+    try:
+        await migrate(urls.owner, [CHASSIS_MIGRATIONS, _until(6, tmp_path)], 10)
+        connection = await asyncpg.connect(urls.owner)
+        await connection.copy_records_to_table(
+            "trail",
+            columns=["log_index", *Entry._fields, "leaf", "chain"],
+            records=[(item.log_index, *item.entry, item.leaf, item.chain) for item in logged],
+        )
+        await connection.execute("UPDATE trail SET sequence = 77 WHERE log_index = 1")
+        with pytest.raises(asyncpg.RaiseError, match="entry 1 of the log does not give its leaf"):
+            await migrate(urls.owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 10)
         await connection.close()
     finally:
         await drop_databases(servers.postgres_admin_url, prefix)

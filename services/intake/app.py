@@ -24,7 +24,7 @@ from services.intake.vault import Vault
 
 # A reporter looks later, and under load a partner that fetches content at once may be told to come
 # back. Larger batches would hold up the receipts, which come from the same process.
-PACE = Pace(batch_max=1500, rest_seconds_min=0.03, rest_seconds_max=0.4)
+PACE = Pace(batch_max=1000, rest_seconds_min=0.03, rest_seconds_max=0.2)
 
 
 def build(settings: IntakeSettings) -> FastAPI:

@@ -67,22 +67,15 @@ FACTS = (
     *Standing,
     *(f"closed {because}" for because in ClosedBecause),
 )
-"""What is counted, in the order of `counts`: facts that stay true, then one standing per case, and
+"""What is counted, in the order of `counted`: facts that stay true, then one standing per case, and
 of a closed case the reason."""
 
 
 Traits = tuple[bool, bool, bool, bool, bool, Standing, str | None]
 
 
-def counts(picture: Picture | None) -> tuple[int, ...]:
-    """1 or 0 per fact; summed over all cases this is the completeness count."""
-    if picture is None:
-        return (0,) * len(FACTS)
-    return counted(traits(picture, standing(picture)))
-
-
 def traits(picture: Picture, own: Standing) -> Traits:
-    """All that `counts` looks at; many cases share the same. `own` is the picture's standing."""
+    """All that is counted of a picture; many cases share the same. `own` is its standing."""
     return (
         picture.received_at is not None,
         picture.decisions_seen != 0,
@@ -95,7 +88,7 @@ def traits(picture: Picture, own: Standing) -> Traits:
 
 
 def counted(shared: Traits) -> tuple[int, ...]:
-    """The `counts` of a picture with these traits."""
+    """1 or 0 per fact for a case with these traits; summed over all cases: the completeness."""
     *facts, own, because = shared
     return (1, *map(int, facts), *_ONE_OF[own], *_BECAUSE[because])
 

@@ -6,8 +6,8 @@ from contracts.referral import DeliveryState, delivery_key
 from services.audit import figure_store, log_store, store
 from services.audit.chain import EMPTY, conclude, follow, link
 from services.audit.figures import summed
-from services.audit.rules import FACTS, counts
-from tests.unit.audit.builders import ALL, LOOP, Sources, at, delivery, picked_up
+from services.audit.rules import FACTS
+from tests.unit.audit.builders import ALL, LOOP, Sources, at, counts, delivery, picked_up
 
 
 async def test_closed_cases_are_accounted_for_with_their_reasons(audit, store_events):

@@ -7,8 +7,8 @@ import pytest
 from services.audit import completeness, log_store, store
 from services.audit.chain import EMPTY, ChainBroken, conclude, follow, link
 from services.audit.handlers import fold, handle
-from services.audit.rules import FACTS, counts
-from tests.unit.audit.builders import STORIES, Sources, at, picked_up
+from services.audit.rules import FACTS
+from tests.unit.audit.builders import STORIES, Sources, at, counts, picked_up
 
 
 def told(sources=None, repeat=1):

@@ -50,6 +50,8 @@ from contracts.referral import (
 )
 from contracts.routing import CaseAssigned, HandlingLimits, Mode
 from contracts.situation import Kind, Reporter, Sector, Situation, Subject, Urgency
+from services.audit.domain import Picture
+from services.audit.rules import counted, standing, traits
 from services.chassis.incoming import Received
 from services.chassis.parked import Record
 
@@ -453,3 +455,8 @@ def delivery(
         at=at(minutes),
     )
     return sources.publish("referral", event, at(minutes))
+
+
+def counts(picture: Picture) -> tuple[int, ...]:
+    """What a case adds to the counters, in the order of `rules.FACTS`."""
+    return counted(traits(picture, standing(picture)))

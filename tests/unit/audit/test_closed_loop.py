@@ -26,7 +26,7 @@ from services.audit.domain import Standing, State
 from services.audit.entries import entry_of
 from services.audit.figures import figures_of, summed
 from services.audit.merges import case_of
-from services.audit.rules import FACTS, counts, due_at, standing
+from services.audit.rules import FACTS, due_at, standing
 from services.audit.verdicts import verdict
 from tests.unit.audit.builders import (
     ALL,
@@ -34,6 +34,7 @@ from tests.unit.audit.builders import (
     Sources,
     at,
     completed,
+    counts,
     delivery,
     offered_only,
     opened_again,

@@ -40,7 +40,6 @@ class Round:
     throughput: float
     intake_rate: float
     cpu_us: float
-    services_us: float
     cpu_by_service_us: Mapping[str, float]
     server_cpu_us: Mapping[str, float]
     load_cpu_us: float
@@ -125,9 +124,9 @@ async def measure_round(design: Design, place: Place, sizes: Sizes, show: Show) 
     warm_up = min(sizes.warm_up, reports // 5)
     show("warming up")
     await send_and_count(design, design.load(warm_up), show)
-    before = _usage(design, place)
+    before = usage(design, place)
     result, counted_at = await send_and_count(design, design.load(reports), show)
-    after = _usage(design, place)
+    after = usage(design, place)
     throughput = reports / (counted_at - result.began_at)
     used = {name: s / reports * 1e6 for name, s in after.since(before).items()}
     services = {name: used[name] for name in design.pids()}
@@ -141,7 +140,6 @@ async def measure_round(design: Design, place: Place, sizes: Sizes, show: Show) 
         throughput=throughput,
         intake_rate=reports / (result.ended_at - result.began_at),
         cpu_us=sum(used.values()),
-        services_us=sum(services.values()),
         cpu_by_service_us=services,
         server_cpu_us={name: used[name] for name in place.server_pids()},
         load_cpu_us=used["partner"],
@@ -150,8 +148,8 @@ async def measure_round(design: Design, place: Place, sizes: Sizes, show: Show) 
         receipt_rate=half,
         receipt_p50_ms=receipts.p50 * 1000,
         receipt_p99_ms=receipts.p99 * 1000,
-        resident_before_mb=_megabytes(before, design),
-        resident_after_mb=_megabytes(after, design),
+        resident_before_mb=megabytes(before, design),
+        resident_after_mb=megabytes(after, design),
     )
 
 
@@ -183,13 +181,15 @@ async def measure_drain(design: Design, backlog: int, show: Show) -> Drain:
     return Drain(backlog, ended_at - started_at, backlog / (ended_at - first_at))
 
 
-def _usage(design: Design, place: Place) -> Usage:
+def usage(design: Design, place: Place) -> Usage:
+    """What all processes but the sender of the load have used: services, servers and partner."""
     partner = {"partner": design.partner_pid()}
     return read_usage({**design.pids(), **place.server_pids(), **partner})
 
 
-def _megabytes(usage: Usage, design: Design) -> dict[str, float]:
-    return {name: usage.resident[name] / 1e6 for name in design.pids()}
+def megabytes(used: Usage, design: Design) -> dict[str, float]:
+    """Resident memory of the services in MB."""
+    return {name: used.resident[name] / 1e6 for name in design.pids()}
 
 
 def _moments(file: Path) -> dict[str, float]:

@@ -7,9 +7,8 @@ real cases in every table of every service, and the memory of the services has s
 from collections.abc import Callable
 
 from benchmarks.designs import Design, Place
-from benchmarks.measure import send_and_count
+from benchmarks.measure import megabytes, send_and_count, usage
 from benchmarks.report import Stored
-from benchmarks.usage import read_usage
 
 FEW = 10_000
 # Caches, pools and the allocator have their size after this many; from here memory must be flat.
@@ -25,10 +24,11 @@ async def measure_stored(
     await _fill(design, FEW, many, show)
     few_us = await _cost(design, place, probe, show)
     await _fill(design, settled, many, show)
-    settled_mb = _resident_mb(design)
+    settled_mb = megabytes(usage(design, place), design)
     await _fill(design, many, many, show)
     many_us = await _cost(design, place, probe, show)
-    return Stored(FEW, settled, many, few_us, many_us, settled_mb, _resident_mb(design))
+    many_mb = megabytes(usage(design, place), design)
+    return Stored(FEW, settled, many, few_us, many_us, settled_mb, many_mb)
 
 
 async def _fill(design: Design, wanted: int, many: int, show: Callable[[str], None]) -> None:
@@ -38,11 +38,6 @@ async def _fill(design: Design, wanted: int, many: int, show: Callable[[str], No
 
 
 async def _cost(design: Design, place: Place, probe: int, show: Callable[[str], None]) -> float:
-    processes = {**design.pids(), **place.server_pids(), "partner": design.partner_pid()}
-    before = read_usage(processes)
+    before = usage(design, place)
     await send_and_count(design, design.load(probe), show)
-    return sum(read_usage(processes).since(before).values()) / probe * 1e6
-
-
-def _resident_mb(design: Design) -> dict[str, float]:
-    return {name: held / 1e6 for name, held in read_usage(design.pids()).resident.items()}
+    return sum(usage(design, place).since(before).values()) / probe * 1e6

@@ -22,16 +22,15 @@ CATALOGUE = Catalogue(
 )
 TOPICS = (topics.INTAKE, topics.ROUTING, topics.REFERRAL, topics.AUDIT)
 
-# Nobody minds a picture that is a second old. Under load a batch then holds most of what happens to
-# a case, and writes it once.
-PACE = Pace(batch_max=4000, rest_seconds_min=0.1, rest_seconds_max=1.0)
-
 
 def build(settings: AuditSettings) -> FastAPI:
     """The service as an application; nothing connects before its lifespan begins."""
     runtime = Runtime("audit", topics.AUDIT, settings)
+    # Nobody minds a picture that is a second old. Under load a batch then holds most of what
+    # happens to a case, and writes it once.
+    pace = Pace(settings.consume_batch_max, rest_seconds_min=0.1, rest_seconds_max=1.0)
     # The picture does not depend on order: one event that cannot be read holds back no other.
-    runtime.consume(handle, CATALOGUE, topics=TOPICS, ordered=False, pace=PACE)
+    runtime.consume(handle, CATALOGUE, topics=TOPICS, ordered=False, pace=pace)
     return runtime.app(
         title="Meldpunt audit",
         description="What happened to every report, counted and proved from the events alone.",

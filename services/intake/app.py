@@ -22,10 +22,6 @@ from services.intake.returning import Returner
 from services.intake.settings import IntakeSettings, secret_bytes
 from services.intake.vault import Vault
 
-# A reporter looks later, and under load a partner that fetches content at once may be told to come
-# back. Larger batches would hold up the receipts, which come from the same process.
-PACE = Pace(batch_max=1000, rest_seconds_min=0.03, rest_seconds_max=0.2)
-
 
 def build(settings: IntakeSettings) -> FastAPI:
     """The whole service; raises SigningKeyMissing in production without a signing key."""
@@ -36,7 +32,9 @@ def build(settings: IntakeSettings) -> FastAPI:
         CATALOGUE,
         topics=[topics.ROUTING, topics.REFERRAL],
         group=settings.consumer_group,
-        pace=PACE,
+        # A reporter looks later, and under load a partner that fetches content at once may be told
+        # to come back.
+        pace=Pace(settings.consume_batch_max, rest_seconds_min=0.03, rest_seconds_max=0.2),
     )
     committer = Committer(
         runtime.database,

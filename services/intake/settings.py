@@ -39,6 +39,8 @@ class IntakeSettings(ServiceSettings):
     signing_key_file: Path | None = None
 
     consumer_group: str = "meldpunt-intake"
+    # Larger ones would hold up the receipts, which come from the same process.
+    consume_batch_max: Annotated[int, Field(ge=1, le=5000)] = 1000
     commit_batch_max: Annotated[int, Field(ge=1, le=1000)] = 200
     commit_waiting_max: Annotated[int, Field(ge=1)] = 2_000
     commit_seconds_max: Annotated[float, Field(gt=0)] = 10.0

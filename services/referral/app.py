@@ -39,8 +39,6 @@ from services.referral.unanswered import Unanswered
 
 ANSWERS_GROUP = "meldpunt-referral-partners"
 REPORTER_GROUP = "meldpunt-referral-reporter"
-# Most of what it reads is for others, and a reporter does not wait for what is left.
-REPORTER_PACE = Pace(batch_max=500, rest_seconds_min=0.2, rest_seconds_max=0.2)
 
 
 def build(settings: ReferralSettings) -> FastAPI:
@@ -107,7 +105,8 @@ def build(settings: ReferralSettings) -> FastAPI:
         Catalogue(ReportWithdrawn, QuestionAsked, QuestionAnswered, IdentityHidden, NotHelped),
         topics=[topics.INTAKE],
         group=REPORTER_GROUP,
-        pace=REPORTER_PACE,
+        # Most of what it reads is for others, and a reporter does not wait for what is left.
+        pace=Pace(settings.consume_batch_max, rest_seconds_min=0.2, rest_seconds_max=0.2),
     )
     runtime.every("deadlines", settings.deadline_seconds, deadlines.work)
     app = runtime.app(

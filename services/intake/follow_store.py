@@ -133,21 +133,23 @@ class StepRow:
 
 
 # Locked in one order, as the inserts are: an update alone would lock in any order.
-_UPDATE_STEPS = """
+_LOCKED = """locked AS (
+    SELECT s.case_id FROM case_status s JOIN sent USING (case_id) ORDER BY s.case_id FOR UPDATE OF s
+)"""
+
+_UPDATE_STEPS = f"""
 WITH sent AS (
     SELECT * FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::text[], $5::timestamptz[],
                          $6::text[])
          AS t(case_id, handoff, sequence, next_actor, next_by, next_action)
-), locked AS (
-    SELECT s.case_id FROM case_status s JOIN sent USING (case_id) ORDER BY s.case_id FOR UPDATE OF s
-)
+), {_LOCKED}
 UPDATE case_status s
 SET handoff = sent.handoff, referral_sequence = sent.sequence, next_actor = sent.next_actor,
     next_by = sent.next_by, next_action = sent.next_action, updated_at = $7
 FROM sent JOIN locked USING (case_id)
 WHERE s.case_id = sent.case_id
       AND (s.handoff, s.referral_sequence) < (sent.handoff, sent.sequence)
-"""
+"""  # noqa: S608  # our own text
 
 
 async def put_steps(connection: Connection, rows: Sequence[StepRow], now: datetime) -> None:
@@ -261,16 +263,14 @@ class FindingRow:
         return (self.sequence,)
 
 
-_UPDATE_FINDINGS = """
+_UPDATE_FINDINGS = f"""
 WITH sent AS (
     SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[]) AS t(case_id, state, sequence)
-), locked AS (
-    SELECT s.case_id FROM case_status s JOIN sent USING (case_id) ORDER BY s.case_id FOR UPDATE OF s
-)
+), {_LOCKED}
 UPDATE case_status s SET finding = sent.state, finding_sequence = sent.sequence
 FROM sent JOIN locked USING (case_id)
 WHERE s.case_id = sent.case_id AND s.finding_sequence < sent.sequence
-"""
+"""  # noqa: S608  # our own text
 
 
 async def put_findings(connection: Connection, rows: Sequence[FindingRow]) -> None:

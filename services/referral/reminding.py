@@ -5,6 +5,7 @@ hour once. The desk is reminded when its time is over and twice more. Moments ar
 the case alone, so a restart forgets none and repeats none.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 
@@ -80,13 +81,9 @@ def ends_by_time(step: NextStep) -> bool:
 
 def next_timer(case: Case) -> datetime | None:
     """When time changes the case next, after the reminders that it has had of this step."""
-    step = case.next_step
-    if step is None:
+    if case.next_step is None:
         return None
-    moments = reminder_moments(case)
-    if case.reminders < len(moments):
-        return moments[case.reminders]
-    return step.due_at if ends_by_time(step) else None
+    return _timer(case.next_step, reminder_moments(case), case.reminders)
 
 
 def first_timer(case: Case, step: NextStep, since: datetime) -> datetime | None:
@@ -96,9 +93,12 @@ def first_timer(case: Case, step: NextStep, since: datetime) -> datetime | None:
         # What is not put off comes before all others, which then need not be known.
         if _on_working_day(half, step.due_at, case.limits.region) == half:
             return half
-    moments = _moments(case, step, since)
-    if moments:
-        return moments[0]
+    return _timer(step, _moments(case, step, since), 0)
+
+
+def _timer(step: NextStep, moments: Sequence[datetime], had: int) -> datetime | None:
+    if had < len(moments):
+        return moments[had]
     return step.due_at if ends_by_time(step) else None
 
 

@@ -2,12 +2,14 @@
 
 import secrets
 import shutil
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from deploy.local.provision import drop_databases, provision_databases
 from services.audit import batch_store, log_store, store
@@ -68,71 +70,68 @@ ENTRIES = [
 ]
 
 
-async def test_pictures_in_columns_become_documents(servers, tmp_path: Path) -> None:
+@pytest_asyncio.fixture(loop_scope="session")
+async def urls(servers):
+    """An empty database of audit, of its own for each test."""
     prefix = f"m{secrets.token_hex(4)}"
-    urls = (await provision_databases(servers.postgres_admin_url, prefix))["audit"]
+    yield (await provision_databases(servers.postgres_admin_url, prefix))["audit"]
+    await drop_databases(servers.postgres_admin_url, prefix)
+
+
+@asynccontextmanager
+async def migrated(urls, folder: Path):
+    """The owner's connection, with the migrations of a folder applied."""
+    await migrate(urls.owner, [CHASSIS_MIGRATIONS, folder], 10)
+    connection = await asyncpg.connect(urls.owner)
     try:
-        await migrate(urls.owner, [CHASSIS_MIGRATIONS, _until(3, tmp_path)], 10)
-        connection = await asyncpg.connect(urls.owner)
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def write_in_columns(connection, logged):
+    """Entries as they were written before they were texts."""
+    await connection.copy_records_to_table(
+        "trail",
+        columns=["log_index", *Entry._fields, "leaf", "chain"],
+        records=[(item.log_index, *item.entry, item.leaf, item.chain) for item in logged],
+    )
+
+
+async def test_pictures_in_columns_become_documents(urls, tmp_path: Path) -> None:
+    async with migrated(urls, _until(3, tmp_path)) as connection:
         names = ", ".join(Picture._fields)
         places = ", ".join(f"${n}" for n in range(1, len(OLD) + 1))
         await connection.execute(
             f"INSERT INTO case_picture ({names}, standing) VALUES ({places}, 'parked')", *OLD
         )
-        await migrate(urls.owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 10)
-        await connection.reload_schema_state()
+    async with migrated(urls, MIGRATIONS) as connection:
         assert await store.pictures(connection, [OLD.case_id]) == {OLD.case_id: OLD}
         changed = OLD._replace(entries=8)
         judged = [(changed, standing(changed))]
         changes = Changes(EMPTY, judged, [], [0] * len(FACTS), [], [], {})
         await batch_store.write(connection, changes)
         assert (await store.picture(connection, OLD.case_id)) == OLD._replace(entries=8)
-        await connection.close()
-    finally:
-        await drop_databases(servers.postgres_admin_url, prefix)
 
 
-async def test_entries_in_columns_become_the_text_of_their_leaf(servers, tmp_path: Path) -> None:
+async def test_entries_in_columns_become_the_text_of_their_leaf(urls, tmp_path: Path) -> None:
     head, logged = extend(EMPTY, ENTRIES)
-    prefix = f"m{secrets.token_hex(4)}"
-    urls = (await provision_databases(servers.postgres_admin_url, prefix))["audit"]
-    try:
-        await migrate(urls.owner, [CHASSIS_MIGRATIONS, _until(6, tmp_path)], 10)
-        connection = await asyncpg.connect(urls.owner)
-        await connection.copy_records_to_table(
-            "trail",
-            columns=["log_index", *Entry._fields, "leaf", "chain"],
-            records=[(item.log_index, *item.entry, item.leaf, item.chain) for item in logged],
-        )
-        await migrate(urls.owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 10)
-        await connection.reload_schema_state()
+    async with migrated(urls, _until(6, tmp_path)) as connection:
+        await write_in_columns(connection, logged)
+    async with migrated(urls, MIGRATIONS) as connection:
         found = await log_store.page(connection, 0, 100)
         assert found == logged
         conclude(follow(EMPTY, map(link, found)), head)
         assert [i.entry.entry for i in await log_store.of_case(connection, CASE)] == [1]
-        await connection.close()
-    finally:
-        await drop_databases(servers.postgres_admin_url, prefix)
 
 
-async def test_a_log_that_was_changed_is_not_carried_over(servers, tmp_path: Path) -> None:
+async def test_a_log_that_was_changed_is_not_carried_over(urls, tmp_path: Path) -> None:
     _, logged = extend(EMPTY, ENTRIES)
-    prefix = f"m{secrets.token_hex(4)}"
-    urls = (await provision_databases(servers.postgres_admin_url, prefix))["audit"]
-    try:
-        await migrate(urls.owner, [CHASSIS_MIGRATIONS, _until(6, tmp_path)], 10)
-        connection = await asyncpg.connect(urls.owner)
-        await connection.copy_records_to_table(
-            "trail",
-            columns=["log_index", *Entry._fields, "leaf", "chain"],
-            records=[(item.log_index, *item.entry, item.leaf, item.chain) for item in logged],
-        )
+    async with migrated(urls, _until(6, tmp_path)) as connection:
+        await write_in_columns(connection, logged)
         await connection.execute("UPDATE trail SET sequence = 77 WHERE log_index = 1")
-        with pytest.raises(asyncpg.RaiseError, match="entry 1 of the log does not give its leaf"):
-            await migrate(urls.owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 10)
-        await connection.close()
-    finally:
-        await drop_databases(servers.postgres_admin_url, prefix)
+    with pytest.raises(asyncpg.RaiseError, match="entry 1 of the log does not give its leaf"):
+        await migrate(urls.owner, [CHASSIS_MIGRATIONS, MIGRATIONS], 10)
 
 
 def _until(last: int, folder: Path) -> Path:

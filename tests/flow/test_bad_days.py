@@ -36,7 +36,14 @@ SECRET = "Wilhelmina-van-Oranje-06"
 async def before(stack: Stack) -> AsyncIterator[Document]:
     """The figures of a stack that is well, as each of these tests must leave it."""
     async with stack.client("intake", "channel") as channel:
-        await send(channel, report(), uuid.uuid4().hex)
+        receipt = await send(channel, report(), uuid.uuid4().hex)
+    async with stack.client("audit", "auditor") as auditor:
+
+        async def seen() -> bool | None:
+            return (await auditor.get(f"/reports/{receipt['reportId']}")).is_success or None
+
+        # Else the figures could be those of before the report, and it would be counted later.
+        await until(seen, "audit has seen the report")
     yield await stack.settled()
     found = await stack.settled()
     assert (found["complete"], found["missingEvents"], found["parked"]) == (True, 0, 0)

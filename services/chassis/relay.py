@@ -128,9 +128,7 @@ class Relay:
     async def _lead(self) -> None:
         connection = await self._database.dedicated()
         try:
-            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _RELAY_LOCK):
-                self.problem = None
-                await asyncio.sleep(_STANDBY_SECONDS)
+            if not await self._until_locked(connection):
                 return
             await connection.add_listener(_CHANNEL, lambda *_: self._wake.set())
             producer = self._kafka.producer()
@@ -142,6 +140,19 @@ class Relay:
         finally:
             with contextlib.suppress(*TRANSIENT):
                 await connection.close(timeout=2)
+
+    async def _until_locked(self, connection: Connection) -> bool:
+        """Wait until this relay is the active one; False when it has to stop before that.
+
+        Asked again and again: a statement that waits for the lock would hold back the vacuum for
+        as long as another instance lives.
+        """
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", _RELAY_LOCK):
+            self.problem = None
+            await asyncio.sleep(_STANDBY_SECONDS)
+            if self._stopping:
+                return False
+        return True
 
     async def _drain_until_stopped(
         self, connection: Connection, producer: AIOKafkaProducer

@@ -394,15 +394,34 @@ async def test_only_one_relay_of_two_is_active_and_the_other_takes_over(world: W
     async def active(probe: object) -> bool:
         return probe.runtime.relay.active  # type: ignore[attr-defined]
 
+    async def both_connected() -> bool:
+        return len(await _relay_backends(world)) == 2
+
     first, second = world.probe(instance="1"), world.probe(instance="2")
     async with first.running(world.migrations):
         await until(lambda: active(first))
         async with second.running(world.migrations):
+            await until(both_connected)
+            before = await _relay_backends(world)
             await asyncio.sleep(1.5)
             assert not second.runtime.relay.active
+            # The one that waits asks again on the connection that it has.
+            assert await _relay_backends(world) == before
             await first.runtime.relay.stop()
             first.runtime.relay.active = False
             await until(lambda: active(second), 10)
+
+
+async def _relay_backends(world: World) -> set[int]:
+    connection = await asyncpg.connect(world.urls.application)
+    try:
+        rows = await connection.fetch(
+            "SELECT pid FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name LIKE '%-relay'"
+        )
+    finally:
+        await connection.close()
+    return {row["pid"] for row in rows}
 
 
 async def test_subscribers_are_safe_by_construction(world: World) -> None:

@@ -4,15 +4,20 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import asyncpg
 
 from services.chassis.errors import TRANSIENT, Unavailable
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Stored = TypeVar("Stored", bound="DataclassInstance")
 
 CHASSIS_MIGRATIONS = Path(__file__).parent / "migrations"
 ACQUIRE_SECONDS_MAX = 5.0
@@ -31,6 +36,10 @@ _SESSION = {"plan_cache_mode": "force_generic_plan", "jit": "off"} | dict.fromke
 
 class MigrationMismatch(Exception):
     """An applied migration was changed afterwards; an operator must restore the released file."""
+
+
+class NotMigrated(Exception):
+    """Tables are older than this release; an operator must have the migrations applied first."""
 
 
 async def _keep(_: object) -> None:
@@ -120,6 +129,14 @@ class Database:
         )
 
 
+def read_as(kind: type[Stored], row: asyncpg.Record) -> Stored:
+    """A row as a dataclass with the fields that this release knows.
+
+    While a newer release is brought in beside this one, the row may have columns more.
+    """
+    return kind(**{item.name: row[item.name] for item in fields(kind)})
+
+
 async def plan_for_whole_tables(connection: Connection) -> None:
     """Let this transaction join and read tables as a whole, where that is what it means to do."""
     await connection.execute(
@@ -141,10 +158,42 @@ async def migrate(url: str, folders: list[Path], seconds_max: float) -> list[str
         )
         rows = await connection.fetch("SELECT name, sha256 FROM migration")
         applied = {row["name"]: row["sha256"] for row in rows}
-        files = [file for folder in folders for file in sorted(folder.glob("[0-9]*.sql"))]
-        return [f.name for f in files if await _apply(connection, f, applied.get(f.name))]
+        return [
+            file.name
+            for file in _files(folders)
+            if await _apply(connection, file, applied.get(file.name))
+        ]
     finally:
         await connection.close()
+
+
+async def until_migrated(database: Database, folders: list[Path], seconds_max: float) -> None:
+    """Wait until another process, which has the right to, has applied all migrations.
+
+    On tables that it does not know this one would park one event after another. Raises NotMigrated.
+    """
+    deadline = asyncio.get_running_loop().time() + seconds_max
+    while missing := await _missing(database, folders):
+        if asyncio.get_running_loop().time() > deadline:
+            raise NotMigrated(
+                f"not applied: {', '.join(missing)}; give one instance MIGRATION_DATABASE_URL, with"
+                " which it applies them at its start"
+            )
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _missing(database: Database, folders: list[Path]) -> list[str]:
+    async with database.connection() as connection:
+        try:
+            rows = await connection.fetch("SELECT name FROM migration")
+        except asyncpg.UndefinedTableError:
+            rows = []
+    applied = {row["name"] for row in rows}
+    return [file.name for file in _files(folders) if file.name not in applied]
+
+
+def _files(folders: list[Path]) -> list[Path]:
+    return [file for folder in folders for file in sorted(folder.glob("[0-9]*.sql"))]
 
 
 async def _apply(connection: Connection, file: Path, known: str | None) -> bool:

@@ -30,6 +30,8 @@ TRANSIENT = (
     asyncpg.ReadOnlySQLTransactionError,
     # "Not accepting connections": a server that starts up or shuts down.
     asyncpg.ObjectNotInPrerequisiteStateError,
+    # A newer release changed a table meanwhile: the driver asks for the columns anew.
+    asyncpg.InvalidCachedStatementError,
 )
 
 

@@ -20,7 +20,7 @@ from contracts.event import Catalogue
 from services.chassis import journal, parked
 from services.chassis.auth import Authenticator
 from services.chassis.consumer import Handler, Processor
-from services.chassis.db import CHASSIS_MIGRATIONS, Database, migrate
+from services.chassis.db import CHASSIS_MIGRATIONS, Database, migrate, until_migrated
 from services.chassis.errors import TRANSIENT, is_defect
 from services.chassis.http import Endpoint, make_app
 from services.chassis.ids import Clock, utc_now
@@ -229,12 +229,13 @@ class Runtime:
     async def _start(self, migrations: Path) -> None:
         seconds = self.settings.startup_seconds_max
         owner = self.settings.migration_database_url
+        folders = [CHASSIS_MIGRATIONS, migrations]
         if owner is not None:
-            applied = await migrate(
-                owner.get_secret_value(), [CHASSIS_MIGRATIONS, migrations], seconds
-            )
+            applied = await migrate(owner.get_secret_value(), folders, seconds)
             self.log.info("migrated", applied=applied)
         await self.database.start(seconds)
+        if owner is None:
+            await until_migrated(self.database, folders, seconds)
         for first in self._before:
             await first()
         self.relay.start()

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-import asyncpg
-
-from services.chassis.db import Connection
+from services.chassis.db import Connection, read_as
 from services.referral.domain import Channel, Consultation, LegalTerm, Partner
 
 
@@ -80,7 +78,7 @@ async def lock_terms(connection: Connection, now: datetime, limit: int) -> list[
         now,
         limit,
     )
-    return [LegalTerm(**dict(row)) for row in found]
+    return [read_as(LegalTerm, row) for row in found]
 
 
 async def terms_of(connection: Connection, case_id: UUID) -> list[LegalTerm]:
@@ -88,7 +86,7 @@ async def terms_of(connection: Connection, case_id: UUID) -> list[LegalTerm]:
     found = await connection.fetch(
         "SELECT * FROM legal_term WHERE case_id = $1 ORDER BY last_day, term", case_id
     )
-    return [LegalTerm(**dict(row)) for row in found]
+    return [read_as(LegalTerm, row) for row in found]
 
 
 async def warned_terms(
@@ -101,7 +99,7 @@ async def warned_terms(
         case_ids,
         today,
     )
-    return [LegalTerm(**dict(row)) for row in found]
+    return [read_as(LegalTerm, row) for row in found]
 
 
 async def warned(
@@ -144,7 +142,7 @@ async def hand_overs_of(connection: Connection, case_id: UUID) -> list[HandOver]
         " ORDER BY h.recorded_at, h.hand_over_id",
         case_id,
     )
-    return [HandOver(**dict(row)) for row in found]
+    return [read_as(HandOver, row) for row in found]
 
 
 async def save_consultation(connection: Connection, item: Consultation) -> bool:
@@ -177,7 +175,7 @@ async def find_consultation(
         f"SELECT * FROM consultation WHERE consultation_id = $1{' FOR UPDATE' if lock else ''}",  # noqa: S608
         consultation_id,
     )
-    return None if row is None else _consultation_of(row)
+    return None if row is None else read_as(Consultation, row)
 
 
 async def consultations_of(
@@ -191,7 +189,7 @@ async def consultations_of(
         after,
         limit,
     )
-    return [_consultation_of(row) for row in found]
+    return [read_as(Consultation, row) for row in found]
 
 
 async def count_consultations(connection: Connection, case_id: UUID) -> tuple[int, int]:
@@ -220,7 +218,7 @@ async def drop_consultations(
         list(holders.values()),
         now,
     )
-    return [_consultation_of(row) for row in found]
+    return [read_as(Consultation, row) for row in found]
 
 
 async def answer_consultation(
@@ -293,7 +291,3 @@ async def live_cases_of(
         limit,
     )
     return {row["case_id"]: row["referral_id"] for row in found}
-
-
-def _consultation_of(row: asyncpg.Record) -> Consultation:
-    return Consultation(**dict(row))

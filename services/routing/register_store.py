@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from services.chassis.db import Connection
+from services.chassis.db import Connection, read_as
 
 # Any constant that no other lock of this database has.
 _REGISTER_LOCK = 0x72656769
@@ -181,7 +181,7 @@ async def end_closure(connection: Connection, closure_id: UUID, now: datetime) -
         closure_id,
         now,
     )
-    return Closure(**row) if row else None
+    return read_as(Closure, row) if row else None
 
 
 async def closures(connection: Connection, now: datetime, limit: int) -> Sequence[Closure]:
@@ -192,4 +192,4 @@ async def closures(connection: Connection, now: datetime, limit: int) -> Sequenc
         now,
         limit,
     )
-    return [Closure(**row) for row in rows]
+    return [read_as(Closure, row) for row in rows]

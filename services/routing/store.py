@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.chassis.db import Connection
+from services.chassis.db import Connection, read_as
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,4 +230,4 @@ def _made(row: asyncpg.Record) -> MadeDecision:
 
 
 def _case(row: asyncpg.Record) -> CaseRow:
-    return CaseRow(**row)
+    return read_as(CaseRow, row)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,12 +21,13 @@ from contracts.topics import TopicSpec
 from deploy.local.provision import DatabaseUrls, provision_topics
 from deploy.local.stack import ServerAddresses
 from services.chassis import journal, parked
-from services.chassis.db import Database
+from services.chassis.db import Connection, Database, NotMigrated, migrate
 from services.chassis.errors import Rejected
 from services.chassis.ids import new_id, utc_now
+from services.chassis.incoming import Received
 from services.chassis.journal import Outgoing
 from services.chassis.relay import _FIRST, _TAKE
-from tests.integration.harness import SOURCE, Asked, Echoed, World, asked, send
+from tests.integration.harness import SOURCE, Asked, Echoed, Probe, World, asked, send
 
 Settle = Callable[[Callable[[], Awaitable[bool]]], Awaitable[None]]
 
@@ -211,6 +212,54 @@ async def test_what_cannot_be_read_is_parked_with_its_reason(world: World) -> No
         version = next(row for row in listing if row.reason == "unknown-version")
         with pytest.raises(Rejected, match="version"):
             await probe.runtime.redrive(version.id)
+
+
+async def test_a_release_that_is_newer_than_its_tables_reads_nothing(world: World) -> None:
+    newer = world.migrations / "0002_newer.sql"
+    newer.write_text("ALTER TABLE effect ADD COLUMN newer text;")
+    await send(world.servers.kafka_bootstrap, world.topic_in, [asked(uuid4(), 1)])
+    impatient = world.probe(startup_seconds_max=0.1)
+    with pytest.raises(NotMigrated, match="0002_newer"):
+        await impatient.runtime._start(world.migrations)
+    await impatient.runtime.database.stop()
+    waiting = world.probe(startup_seconds_max=20.0)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_started(waiting, world))
+        await asyncio.sleep(0.6)
+        assert waiting.seen == []
+        await migrate(world.urls.owner, [world.migrations], 10)
+    assert waiting.seen == [1]
+
+
+async def _started(probe: Probe, world: World) -> None:
+    async def seen() -> bool:
+        return bool(probe.seen)
+
+    async with probe.running(world.migrations):
+        await until(seen)
+
+
+async def test_a_column_that_a_newer_release_adds_meanwhile_parks_nothing(world: World) -> None:
+    probe = world.probe()
+
+    async def reads_everything(connection: Connection, received: Sequence[Received]) -> None:
+        await connection.fetch("SELECT * FROM effect")
+        await probe.handle(connection, received)
+
+    probe.runtime.processors[0]._handler = reads_everything
+    async with probe.running(world.migrations):
+        for number in range(4):
+            await send(world.servers.kafka_bootstrap, world.topic_in, [asked(uuid4(), number)])
+
+            async def handled(done: int = number + 1) -> bool:
+                lost = await rows(world, "SELECT problem FROM parked")
+                assert not lost
+                return await effects(world) == done
+
+            await until(handled)
+            owner = await asyncpg.connect(world.urls.owner)
+            await owner.execute(f"ALTER TABLE effect ADD COLUMN newer_{number} text")
+            await owner.close()
 
 
 async def test_many_defects_in_a_row_stop_the_consumer_instead_of_parking_the_stream(

@@ -71,7 +71,7 @@ def build(settings: ReferralSettings) -> FastAPI:
         count,
         runtime.clock,
         settings.deadline_grace_seconds,
-        [findings.fire, Unanswered(publishing).fire],
+        [findings.fire, Unanswered(publishing, runtime.log).fire],
         runtime.log,
     )
     key = load_key(settings.signing_key_file, create=settings.environment != "production")

@@ -27,7 +27,10 @@ async def each(
     put_off: PutOff,
     log: Logger | None,
 ) -> None:
-    """Do it to all cases at once; when that meets a defect, to each by itself."""
+    """Do it to all cases at once; when that meets a defect, to each by itself.
+
+    Without a log, where nobody would see it, the defect of a case is raised.
+    """
     every = sorted(set(case_ids))
     try:
         await _at_once(connection, every, act)
@@ -41,9 +44,10 @@ async def each(
         except Exception as error:
             if is_transient(error):
                 raise
-            if log is not None:
-                name = type(error).__name__
-                log.error("deadline_defect", case_id=str(case_id), error=name)
+            if log is None:
+                raise
+            name = type(error).__name__
+            log.error("deadline_defect", case_id=str(case_id), error=name)
             await put_off(connection, case_id, now + PUT_OFF)
 
 
@@ -85,4 +89,13 @@ async def finding(connection: Connection, case_id: UUID, until: datetime) -> Non
     """Claim the due finding of a locked case no sooner than `until`."""
     await connection.execute(
         "UPDATE finding SET fires_at = $2 WHERE case_id = $1 AND fires_at < $2", case_id, until
+    )
+
+
+async def consultations(connection: Connection, case_id: UUID, until: datetime) -> None:
+    """Remind of the unanswered consultations of a locked case no sooner than `until`."""
+    await connection.execute(
+        "UPDATE consultation SET put_off_until = $2 WHERE case_id = $1 AND answered_at IS NULL",
+        case_id,
+        until,
     )

@@ -9,11 +9,12 @@ from contracts.intake import ReportWithdrawn
 from contracts.referral import Answer
 from contracts.routing import CaseAssigned, OnwardRefused, Term
 from services.chassis.ids import utc_now
-from services.referral import answering, escalation, handlers, legal_terms
+from services.referral import answering, conferring, escalation, handlers, legal_terms
 from services.referral.deadlines import Deadlines
 from services.referral.findings import ladder
 from services.referral.findings.deadlines import Findings
 from services.referral.handlers import NOTICED
+from services.referral.unanswered import Unanswered
 from tests.component.referral.test_closed_loop import at, held
 from tests.component.referral.test_finding_of_a_case import _activate, _finding
 from tests.unit.referral.builders import assigned
@@ -201,7 +202,10 @@ async def test_a_withdrawal_whose_case_has_a_defect_is_kept(world, monkeypatch):
         patch.setitem(
             NOTICED, "withdrawn", _breaks(NOTICED["withdrawn"], event.case_id, late=False)
         )
-        await world.deadlines().work()
+        log = _Log()
+        works = Deadlines(world.database, world.publishing, lambda *_: None, utc_now, 0.0, log=log)
+        await works.work()
+    assert [line for line, _ in log.lines] == ["deadline_defect"]
     assert (await world.case(event.case_id))["open"]
 
     await world.deadlines().work()
@@ -328,3 +332,50 @@ async def test_a_finding_with_a_defect_is_tried_again(world, monkeypatch):
     async with world.database.transaction() as connection:
         await findings.fire(connection, after["fires_at"])
     assert (await world.row(query, row["case_id"]))["reminders"] == 1
+
+
+async def test_a_consultation_with_a_defect_holds_up_no_other_and_is_tried_again(
+    world, monkeypatch
+):
+    bad, good = await _asked(world), await _asked(world)
+    request, log = conferring.request, _Log()
+    query = "SELECT asked_at, answer_by FROM consultation WHERE case_id = $1"
+    asked = await world.row(query, good)
+    # Past the half of the time, in which who is asked is reminded, and not near the end of it.
+    now = asked["asked_at"] + (asked["answer_by"] - asked["asked_at"]) * 0.6
+
+    def broken(case, item, at):
+        if case.case_id == bad:
+            raise ZeroDivisionError
+        return request(case, item, at)
+
+    async def told(case_id) -> int:
+        events = await world.events(case_id)
+        return sum(event["name"] == "consultation-request" for event in events)
+
+    async def fire(at) -> int:
+        async with world.database.transaction() as connection:
+            return await Unanswered(world.publishing, log).fire(connection, at)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conferring, "request", broken)
+        assert await fire(now) >= 2
+        assert [line for line, _ in log.lines] == ["deadline_defect"]
+        assert (await told(bad), await told(good)) == (1, 2)
+        assert await fire(now) == 0
+
+    await fire(now + timedelta(minutes=9))
+    assert await told(bad) == 1
+    await fire(now + timedelta(minutes=10))
+    await fire(now + timedelta(minutes=11))
+    assert (await told(bad), await told(good)) == (2, 2)
+
+
+async def _asked(world):
+    row = await world.offered("school")
+    await world.hear("school", world.answered(row, Answer.ACCEPTED))
+    body = {"consultationId": str(uuid4()), "organisation": "lkc", "question": "Wat nu?"}
+    path = f"/referrals/{row['referral_id']}/consultations"
+    asked = await world.client.post(path, json=body, headers=world.partner("school"))
+    assert asked.status_code == 201, asked.text
+    return row["case_id"]

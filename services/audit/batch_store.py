@@ -53,13 +53,15 @@ WITH pictures AS (
     SELECT * FROM unnest($13::text[], $14::text[], $15::bigint[])
     ON CONFLICT (organisation, fact) DO UPDATE SET number = figure.number + excluded.number
 ), progress AS (
-    INSERT INTO source_progress (source, highest, seen, tallied)
-    SELECT * FROM unnest($16::text[], $17::integer[], $18::integer[], $19::integer[])
+    INSERT INTO source_progress (source, highest, seen, tallied, reused)
+    SELECT * FROM unnest($16::text[], $17::integer[], $18::integer[], $19::integer[],
+                         $20::integer[])
     ON CONFLICT (source) DO UPDATE
-    SET highest = excluded.highest, seen = excluded.seen, tallied = excluded.tallied
+    SET highest = excluded.highest, seen = excluded.seen, tallied = excluded.tallied,
+        reused = excluded.reused
 ), blocks AS (
     INSERT INTO sequence_block (source, block, bits)
-    SELECT * FROM unnest($20::text[], $21::integer[], $22::bytea[])
+    SELECT * FROM unnest($21::text[], $22::integer[], $23::bytea[])
     ON CONFLICT (source, block) DO UPDATE SET bits = excluded.bits
 )
 UPDATE log_head SET size = $1, chain = $2
@@ -74,7 +76,7 @@ async def write(connection: Connection, changes: Changes) -> None:
     ]
     counts = [(str(fact), n) for fact, n in zip(FACTS, changes.counts, strict=True) if n]
     figures = [(figure.organisation, figure.fact, figure.number) for figure in changes.figures]
-    progress = [(p.source, p.highest, p.seen, p.tallied) for p in changes.progress]
+    progress = [(p.source, p.highest, p.seen, p.tallied, p.reused) for p in changes.progress]
     blocks = [
         (source, number, bits.to_bytes(BLOCK // 8, "little"))
         for source, by_number in changes.blocks.items()
@@ -88,7 +90,7 @@ async def write(connection: Connection, changes: Changes) -> None:
         *_columns(changes.reports, 3),
         *_columns(counts, 2),
         *_columns(figures, 3),
-        *_columns(progress, 4),
+        *_columns(progress, 5),
         *_columns(blocks, 3),
     )
 

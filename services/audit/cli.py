@@ -103,6 +103,9 @@ def _completeness(client: httpx.Client, arguments: argparse.Namespace) -> int:
                 print(f"{name:<18} {value}")
         for hole in found["missingSequences"]:
             print(f"missing            {hole['source']} {hole['from']}-{hole['to']}")
+        for source in found["sources"]:
+            if source["reused"]:
+                print(f"numbers reused     {source['source']}: {source['reused']}, it was set back")
         for source in found["notTallied"]:
             print(f"not tallied        {source['source']} after {source['tallied']}")
     return 0 if found["complete"] else 1

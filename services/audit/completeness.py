@@ -57,15 +57,20 @@ class Completeness:
         return sum(source.missing for source in self.sources)
 
     @property
+    def reused_sequences(self) -> int:
+        """Events under a number that another event of their source had, over all sources."""
+        return sum(source.reused for source in self.sources)
+
+    @property
     def not_tallied(self) -> list[Progress]:
         """Sources whose newest events no tally vouches for yet."""
         return [source for source in self.sources if source.tally_lags]
 
     @property
     def complete(self) -> bool:
-        """Nothing is known to be missing or put aside."""
+        """Nothing is known to be missing or put aside, and no number says two things."""
         incomplete = self.standing(Standing.INCOMPLETE)
-        return not (self.missing_events or self.parked or incomplete)
+        return not (self.missing_events or self.reused_sequences or self.parked or incomplete)
 
     @property
     def settled(self) -> bool:

@@ -228,12 +228,16 @@ class FindingFigure:
 class Progress:
     """How far a source has come: the highest sequence that must exist, how many different ones
     were seen up to there, and the sequence that its last tally vouches for.
+
+    `reused` events came under a sequence that another event had: the source was set back to an
+    earlier moment, and a hole can hide behind the number that was given twice.
     """
 
     source: str
     highest: int = 0
     seen: int = 0
     tallied: int = 0
+    reused: int = 0
 
     @property
     def missing(self) -> int:

@@ -24,13 +24,14 @@ def block_of(sequence: int) -> int:
 def mark(
     progress: Progress, blocks: Blocks, sequences: Iterable[int]
 ) -> tuple[Progress, dict[int, int]]:
-    """Note sequences as seen; gives the new progress and the blocks that changed.
+    """Note the sequences of new events as seen; gives the new progress and the changed blocks.
 
-    `blocks` must hold each block that was ever written and that a sequence falls in. Repeats
-    change nothing; a sequence below 1 is no sequence and is passed over.
+    `blocks` must hold each block that was ever written and that a sequence falls in. The inbox
+    keeps out an event that comes again, so that a repeated sequence is one that was reused. One
+    below 1 is no sequence and is passed over.
     """
     changed: dict[int, int] = {}
-    highest = progress.highest
+    highest, given = progress.highest, 0
     for sequence in sequences:
         if sequence < 1:
             continue
@@ -38,11 +39,13 @@ def mark(
         bits = changed.get(number, blocks.get(number, 0))
         changed[number] = bits | 1 << (sequence - 1) % BLOCK
         highest = max(highest, sequence)
+        given += 1
     added = sum(
         bits.bit_count() - blocks.get(number, 0).bit_count() for number, bits in changed.items()
     )
     changed = {n: bits for n, bits in changed.items() if bits != blocks.get(n, 0)}
-    return replace(progress, highest=highest, seen=progress.seen + added), changed
+    seen, reused = progress.seen + added, progress.reused + given - added
+    return replace(progress, highest=highest, seen=seen, reused=reused), changed
 
 
 def tally(progress: Progress, through_sequence: int) -> Progress:

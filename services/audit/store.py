@@ -79,7 +79,8 @@ async def progress(connection: Connection, sources: Iterable[str]) -> dict[str, 
     """Progress of these sources; one that was never seen begins at 0."""
     wanted = list(sources)
     rows = await connection.fetch(
-        "SELECT source, highest, seen, tallied FROM source_progress WHERE source = ANY($1::text[])",
+        "SELECT source, highest, seen, tallied, reused FROM source_progress"
+        " WHERE source = ANY($1::text[])",
         wanted,
     )
     known = {row["source"]: Progress(*row) for row in rows}
@@ -89,7 +90,7 @@ async def progress(connection: Connection, sources: Iterable[str]) -> dict[str, 
 async def every_progress(connection: Connection) -> list[Progress]:
     """Progress of all sources, by name."""
     rows = await connection.fetch(
-        "SELECT source, highest, seen, tallied FROM source_progress ORDER BY source"
+        "SELECT source, highest, seen, tallied, reused FROM source_progress ORDER BY source"
     )
     return [Progress(*row) for row in rows]
 

@@ -42,6 +42,7 @@ class SourceView(View):
     last_sequence: int
     tallied: int
     missing: int
+    reused: int
 
 
 class ClosedView(View):
@@ -56,9 +57,11 @@ class CompletenessView(View):
     """Every report accounted for. `accepted`, `atDesk`, `closed` and `open` add up to `cases`.
 
     `complete`: nothing is known to be missing, put aside or half seen. `settled`: complete, and
-    tallies prove that nothing came after. `unpicked`: cases that nobody has and on which somebody
-    must act now. `holderOverdue`: accepted cases whose holder let the time of its next step go by.
-    `failingDeliveries`: channels over which an organisation does not get what is sent to it.
+    tallies prove that nothing came after. `reusedSequences`: events under a number that another
+    event of their source had, because that source was set back; what is missing cannot be told.
+    `unpicked`: cases that nobody has and on which somebody must act now. `holderOverdue`: accepted
+    cases whose holder let the time of its next step go by. `failingDeliveries`: channels over which
+    an organisation does not get what is sent to it.
     """
 
     as_of: datetime
@@ -81,6 +84,7 @@ class CompletenessView(View):
     unpicked: int
     missing_events: int
     missing_sequences: list[MissingSequences]
+    reused_sequences: int
     not_tallied: list[NotTallied]
     complete: bool
     settled: bool
@@ -241,6 +245,7 @@ def completeness_view(found: Completeness) -> CompletenessView:
             MissingSequences(source=hole.source, first=hole.first, last=hole.last)
             for hole in found.holes
         ],
+        reused_sequences=found.reused_sequences,
         not_tallied=[
             NotTallied(source=s.source, tallied=s.tallied, seen=s.highest)
             for s in found.not_tallied
@@ -249,7 +254,11 @@ def completeness_view(found: Completeness) -> CompletenessView:
         settled=found.settled,
         sources=[
             SourceView(
-                source=s.source, last_sequence=s.highest, tallied=s.tallied, missing=s.missing
+                source=s.source,
+                last_sequence=s.highest,
+                tallied=s.tallied,
+                missing=s.missing,
+                reused=s.reused,
             )
             for s in found.sources
         ],

@@ -39,6 +39,7 @@ async def test_completeness_of_a_healthy_chain(audit, store_events):
         "parked": 0,
         "unpicked": 0,
         "missingEvents": 0,
+        "reusedSequences": 0,
     }
     assert body["complete"] is body["settled"] is True
     assert body["missingSequences"] == body["notTallied"] == []

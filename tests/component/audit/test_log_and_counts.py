@@ -94,6 +94,21 @@ async def test_lost_last_event_shows_by_the_tally(connection, store_events):
     assert [(h.first, h.last) for h in found.holes] == [(last.envelope.sequence,) * 2]
 
 
+async def test_a_source_that_was_set_back_is_noticed(connection, store_events):
+    sources = Sources()
+    story = picked_up(sources)
+    source = story.told[0].envelope.source
+    await store_events(story.told)
+    assert (await completeness.measure(connection, at(10))).complete
+    # Its database comes from an old backup: numbers that others have seen are given once more.
+    sources.last[source] -= 1
+    await store_events(picked_up(sources).told)
+    found = await completeness.measure(connection, at(10))
+    assert (found.missing_events, found.reused_sequences) == (0, 1)
+    assert [p.source for p in found.sources if p.reused] == [source]
+    assert not found.complete
+
+
 async def test_tally_beyond_what_was_seen_shows_before_later_events(connection, store_events):
     sources = Sources()
     await store_events([sources.tally("intake", through=7)])

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -37,10 +38,13 @@ def test_holes_equal_those_of_a_set(batches, through):
 
 
 @given(BATCHES)
-def test_repeats_change_nothing(batches):
+def test_reused_sequences_are_counted_and_change_nothing_else(batches):
+    sequences = [s for batch in batches for s in batch]
     progress, blocks = run(batches)
-    again, changed = mark(progress, dict(blocks), [s for batch in batches for s in batch])
-    assert (again, changed) == (progress, {})
+    assert progress.reused == len(sequences) - len(set(sequences))
+    again, changed = mark(progress, dict(blocks), sequences)
+    assert changed == {}
+    assert again == replace(progress, reused=progress.reused + len(sequences))
 
 
 def test_hole_closes_when_its_event_arrives():

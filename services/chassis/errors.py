@@ -32,6 +32,9 @@ TRANSIENT = (
     asyncpg.ObjectNotInPrerequisiteStateError,
     # A newer release changed a table meanwhile: the driver asks for the columns anew.
     asyncpg.InvalidCachedStatementError,
+    # A password or a database is being replaced: whoever does that is not done yet.
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
 )
 
 

@@ -19,6 +19,7 @@ from services.audit.domain import Entry, Head, Link, Logged
 
 EMPTY = Head(0, hashlib.sha256(b"").digest())
 _FIELDS = tuple(sorted(name for name in Entry._fields if name != "digest"))
+_DELETE = b"\x7f"
 _values = attrgetter(*_FIELDS)
 _encode_any = json.JSONEncoder(separators=(",", ":"), sort_keys=True, default=str).encode
 
@@ -71,8 +72,9 @@ def leaf_of(shown: Mapping[str, Any], digest: bytes) -> bytes:
 
 def _encoded(shown: Mapping[str, Any]) -> str:
     text = orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)
-    # For ASCII both write the same; the form of the log does not depend on which one is quick.
-    return text.decode() if text.isascii() else _encode_any(shown)
+    # Both write ASCII in the same way, but for DEL, which only one of them escapes. The form of the
+    # log does not depend on which one is quick.
+    return text.decode() if text.isascii() and _DELETE not in text else _encode_any(shown)
 
 
 def _leaf(text: str, digest: bytes) -> bytes:

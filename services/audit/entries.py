@@ -27,9 +27,10 @@ from contracts.referral import (
 )
 from services.audit.domain import Entry
 
-# Where an event model keeps the moment at which it happened.
+# Where an event model keeps the moment at which it happened. A decision tells the first receipt of
+# its case as well, so that its own moment stands first.
 _MOMENTS = (
-    *("at", "received_at", "decided_at", "disclosed_at", "withdrawn_at", "asked_at"),
+    *("at", "decided_at", "received_at", "disclosed_at", "withdrawn_at", "asked_at"),
     *("answered_at", "hidden_at", "activated_at"),
 )
 # What an event says of a state, and of the reason for it, under the names that events have for it.

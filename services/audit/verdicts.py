@@ -25,6 +25,7 @@ _ACTIONS = {
     "acknowledge": "bevestigt de ontvangst",
     "decide": "beslist of zij de zaak oppakt",
     "handle": "behandelt de zaak",
+    "route": "kiest de organisatie die erbij past",
     "assign": "wijst de zaak toe",
     "ask-reporter": "vraagt de melder of die geholpen is",
     "find-party": "zoekt een organisatie die kan helpen",
@@ -56,7 +57,8 @@ def verdict(picture: Picture, now: datetime) -> Verdict:
     """Judge a case at a moment; `actor`, `action` and `due_at` say who must do what by when."""
     due = due_at(picture)
     actor = picture.next_actor or DESK
-    action = picture.next_action or "assign"
+    # Until referral speaks of a case, routing is at work on it and no person needs to be.
+    action = picture.next_action or ("route" if picture.holder is None else "assign")
     step = _step(actor, action, due)
     match standing(picture):
         case Standing.PARKED:

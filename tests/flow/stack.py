@@ -122,16 +122,11 @@ class Stack:
         return await until(look, "every case has a holder and audit is complete")
 
     async def _to_assign(self) -> int:
-        """Cases that were taken back from a partner: open until a person at the desk assigns.
-
-        Audit says the same next step of a case that was not offered to anybody yet: that one is no
-        case at rest, so it is not counted here.
-        """
+        """Cases that were taken back from a partner: open until a person at the desk assigns."""
         async with self.client("audit", "auditor") as audit:
             answer = await audit.get("/cases", params={"state": "waiting", "limit": 500})
             cases = answer.raise_for_status().json()["cases"]
-            offered = [case for case in cases if case["offeredAt"]]
-            return sum((case["nextStep"] or {}).get("action") == "assign" for case in offered)
+            return sum((case["nextStep"] or {}).get("action") == "assign" for case in cases)
 
     async def case(self, case_id: str) -> Document | None:
         async with self.client("referral", "desk") as desk:

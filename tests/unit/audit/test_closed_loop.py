@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.catalogue import PUBLICATIONS
-from contracts.intake import QuestionAnswered, QuestionAsked
+from contracts.intake import QuestionAnswered, QuestionAsked, ReportReceived
 from contracts.operations import TallyPublished
 from contracts.referral import (
     BusinessStatus,
@@ -19,7 +19,7 @@ from contracts.referral import (
     ReferralOffered,
     Status,
 )
-from contracts.routing import RegisterActivated
+from contracts.routing import CaseAssigned, RegisterActivated
 from contracts.topics import CORE_TOPICS
 from services.audit.app import CATALOGUE, TOPICS
 from services.audit.domain import Standing, State
@@ -68,6 +68,22 @@ def test_event_about_no_case_has_none_whatever_its_key(model):
     assert case_of(told.event) is None
     entry = entry_of(told.event, seen(told), None)
     assert (entry.case_id, entry.organisation, entry.status) == (None, "lkc", "failed")
+
+
+@pytest.mark.parametrize("events", [1, 2])
+def test_a_case_that_referral_has_not_spoken_of_is_being_routed(events):
+    story = picked_up()
+    found = verdict(fold(story, story.told[:events]), at(1))
+    assert (found.state, found.action) == (State.WAITING, "route")
+    assert "kiest de organisatie" in found.explanation
+
+
+def test_an_entry_has_the_moment_of_its_own_event():
+    told = {type(item.event): item for item in picked_up().told}
+    for model, name in ((ReportReceived, "received_at"), (CaseAssigned, "decided_at")):
+        item = told[model]
+        assert entry_of(item.event, seen(item), 1).at == getattr(item.event, name)
+    assert told[CaseAssigned].event.decided_at > told[CaseAssigned].event.received_at
 
 
 @pytest.mark.parametrize(

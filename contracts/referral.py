@@ -419,6 +419,18 @@ class ConsultationRequest(Event):
     at: AwareDatetime
 
 
+class ConsultationEnded(Event):
+    """Advice is asked no more: who asked it no longer has the case, or the case was closed."""
+
+    event_name: ClassVar[str] = "consultation-ended"
+
+    consultation_id: UUID
+    case_id: UUID
+    reference: str
+    organisation: OrganisationId
+    at: AwareDatetime
+
+
 class AnswerRefused(Event):
     """An answer came too late, twice or out of order; it holds the true present state."""
 
@@ -494,5 +506,6 @@ FEED_EVENTS: tuple[type[Event], ...] = (
     ReferralReminder,
     CaseNews,
     ConsultationRequest,
+    ConsultationEnded,
 )
 PARTNER_EVENTS: tuple[type[Event], ...] = (ReferralAnswered,)

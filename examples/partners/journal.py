@@ -9,6 +9,7 @@ from typing import Self
 from contracts.referral import (
     AnswerRefused,
     CaseNews,
+    ConsultationEnded,
     ConsultationRequest,
     ReferralOffer,
     ReferralReminder,
@@ -22,6 +23,7 @@ FeedEvent = (
     | ReferralReminder
     | CaseNews
     | ConsultationRequest
+    | ConsultationEnded
 )
 
 

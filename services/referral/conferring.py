@@ -7,6 +7,7 @@ from contracts.referral import (
     CaseNews,
     ConsultationAnswered,
     ConsultationAsked,
+    ConsultationEnded,
     ConsultationRequest,
     News,
 )
@@ -44,6 +45,17 @@ def request(case: Case, item: Consultation, now: datetime) -> ConsultationReques
         asked_by=item.asked_by,
         situation=Situation.model_validate_json(case.situation),
         answer_by=item.answer_by,
+        at=now,
+    )
+
+
+def ended(item: Consultation, now: datetime) -> ConsultationEnded:
+    """For the feed of who is asked: it need not answer any more."""
+    return ConsultationEnded(
+        consultation_id=item.consultation_id,
+        case_id=item.case_id,
+        reference=case_reference(item.case_id),
+        organisation=item.organisation,
         at=now,
     )
 

@@ -242,3 +242,4 @@ class Effects:
         for item in await records.drop_consultations(connection, lost, now):
             case = self.cases[item.case_id]
             self.publish(conferring.answered(case, item, now), case.case_id)
+            self.tell(item.organisation, conferring.ended(item, now), case.case_id, None)

@@ -226,6 +226,13 @@ EXAMPLES: tuple[Event, ...] = (
         answer_by=NOW + timedelta(days=5),
         at=NOW,
     ),
+    referral.ConsultationEnded(
+        consultation_id=CONSULTATION,
+        case_id=CASE,
+        reference="MP-2345-6789",
+        organisation="gcbo",
+        at=NOW,
+    ),
     referral.AnswerRefused(
         referral_id=REFERRAL,
         case_id=CASE,

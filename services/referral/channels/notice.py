@@ -30,6 +30,10 @@ _WORDS = {
         "Een andere organisatie vraagt uw advies",
         "Een andere organisatie vraagt uw advies over een melding.",
     ),
+    "consultation-ended": (
+        "Uw advies is niet meer nodig",
+        "Een andere organisatie vroeg uw advies over een melding. Dat is niet meer nodig.",
+    ),
     "answer-refused": (
         "Uw antwoord is niet verwerkt",
         "Wij konden uw antwoord niet verwerken. Er is niets veranderd.",

@@ -449,6 +449,25 @@ async def test_what_a_former_holder_asked_ends_with_its_hold(world):
     await world.say("school", row, "returned", reason="capacity")
     assert (await world.client.post(content, headers=world.partner("lkc"))).status_code == 409
     assert "consultation-answered" in await names(world, row["case_id"])
+    # Who was asked would else go on working on an answer that nobody reads.
+    [ended] = [
+        event
+        for event in await world.events(row["case_id"])
+        if event["name"] == "consultation-ended"
+    ]
+    assert ended["source"].endswith("lkc")
+    assert ended["data"]["consultation_id"] == body["consultationId"]
+
+
+async def test_an_answered_consultation_is_not_ended_once_more(world):
+    row = await held(world)
+    body = {"consultationId": str(uuid4()), "organisation": "lkc", "question": "Wat nu?"}
+    path = f"/referrals/{row['referral_id']}/consultations"
+    await world.client.post(path, json=body, headers=world.partner("school"))
+    advice = f"/consultations/{body['consultationId']}/advice"
+    await world.client.post(advice, json={"advice": "Bel elkaar"}, headers=world.partner("lkc"))
+    await world.say("school", row, "returned", reason="capacity")
+    assert "consultation-ended" not in await names(world, row["case_id"])
 
 
 async def test_silence_goes_to_the_other_loket_first(world):

@@ -9,7 +9,7 @@ from deploy.simulate.core import Subject
 from deploy.simulate.delivery import Fate, Service, deliver
 from deploy.simulate.invariants import Judge
 from deploy.simulate.ladder import Ladder
-from deploy.simulate.ladder_rules import rests
+from deploy.simulate.ladder_rules import awaited, rests
 from deploy.simulate.partners import Partners
 from deploy.simulate.past import Broken, require
 from deploy.simulate.people import Desk, Intake
@@ -137,9 +137,13 @@ class Simulation:
 
     def _next_moment(self) -> datetime | None:
         book = self.referral.book
-        # A finding at rest has its desk reminded for ever, and so has its case.
+        # A finding at rest has its desk reminded for ever; so has a case that waits for it alone.
         resting = {item.case_id for item in book.findings.values() if item.open and rests(item)}
-        moments = [case.timer_at for key, case in book.cases.items() if key not in resting]
+        moments = [
+            case.timer_at
+            for key, case in book.cases.items()
+            if key not in resting or not awaited(book, case)
+        ]
         moments += [item.due_at for item in book.referrals.values()]
         moments += [item.warn_at for item in book.terms.values()]
         moments += [item.fires_at for item in book.findings.values() if not rests(item)]

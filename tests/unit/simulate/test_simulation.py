@@ -26,6 +26,12 @@ def test_promises_hold_at_every_step_of_many_seeds():
     assert shown[-1] == (SEEDS, SEEDS)
 
 
+@pytest.mark.parametrize("seed", [436374, 441203, 443462, 443794, 451903])
+def test_a_case_with_a_finding_at_rest_has_times_of_its_own(seed):
+    # The calm ended with the last finding at rest, while the case itself had reminders to come.
+    assert (one(seed, None).promise, one(seed, None).text) == (None, None)
+
+
 @pytest.mark.parametrize("name", DEFECTS)
 def test_every_seeded_defect_is_found_by_the_promise_that_it_breaks(name):
     promise = DEFECTS[name].promise

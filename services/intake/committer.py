@@ -94,14 +94,16 @@ class Committer:
         """
         if len(self._queue) >= self._waiting_max:
             raise Overloaded
-        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(row, event, traceparent, future))
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(row, event, traceparent, loop.create_future())
+        self._queue.append(waiting)
         self._wake.set()
+        # A timer alone: `asyncio.timeout` sets the same one and does more, to cancel the task.
+        timer = loop.call_later(self._seconds_max, _fail, (waiting,), NotConfirmed())
         try:
-            async with asyncio.timeout(self._seconds_max):
-                return await future
-        except TimeoutError:
-            raise NotConfirmed from None
+            return await waiting.future
+        finally:
+            timer.cancel()
 
     async def run(self) -> None:
         """Write until cancelled; then tell those who still wait that nothing is confirmed."""

@@ -85,14 +85,17 @@ def report_endpoint(receiver: Receiver, committer: Committer) -> Endpoint:
         _require_json(headers.get("content-type"))
         now = runtime.clock()
         report = _parsed(await request.body(), now)
-        row, event = receiver.prepare(report, caller.client, key, now)
+        prepared = receiver.prepare(report, caller.client, key, now)
         work = runtime.tracing.start("intake report", headers.get("traceparent"), SpanKind.SERVER)
         try:
-            outcome = await _stored(committer.submit(row, event, work.traceparent))
+            outcome = await _stored(
+                committer.submit(prepared.row, prepared.event, work.traceparent)
+            )
         finally:
             work.end()
         return Response(
-            receiver.receipt(outcome.report),
+            # A repeat gets the code of the report that was stored the first time.
+            receiver.receipt(outcome.report, None if outcome.replayed else prepared.code),
             status_code=200 if outcome.replayed else 201,
             headers={"Idempotent-Replay": "true"} if outcome.replayed else None,
             media_type="application/json",

@@ -6,6 +6,7 @@ from uuid import UUID
 # Crockford's base 32: no I, L, O and U; what people misread is understood.
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 CODE_CHARACTERS = 20
+_LETTERS = frozenset(ALPHABET)
 _CODE_BYTES = 15
 # Base 32 of Python works through bytes; with the 1,024 pairs a code is ten looks.
 _PAIRS = [first + second for first in ALPHABET for second in ALPHABET]
@@ -39,7 +40,7 @@ class Codes:
     def code_mac(self, code: str) -> bytes | None:
         """What is stored of a code; None for a text that can be no code."""
         letters = code.upper().translate(_MISREAD)
-        if len(letters) != CODE_CHARACTERS or not set(letters) <= set(ALPHABET):
+        if len(letters) != CODE_CHARACTERS or not _LETTERS.issuperset(letters):
             return None
         return _mac(self._hash_key, letters.encode())
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import orjson
 
@@ -16,6 +17,14 @@ from services.intake.store import ReportRow
 from services.intake.vault import Vault
 
 
+class Prepared(NamedTuple):
+    """A new report ready to be stored and published, and the code that its receipt will show."""
+
+    row: ReportRow
+    event: ReportReceived
+    code: str
+
+
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """Seals, derives and signs; keeps nothing and does no input or output."""
@@ -27,13 +36,14 @@ class Receiver:
 
     def prepare(
         self, report: NewReport, client: str, idempotency_key: str, now: datetime
-    ) -> tuple[ReportRow, ReportReceived]:
+    ) -> Prepared:
         """What to store and to publish of a new report, which becomes a case of its own."""
         case_id, report_id = new_id(), new_id()
         # Events and receipts tell milliseconds: what is stored and what is signed are one moment.
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
         sealed = self.vault.seal(case_id, report.content())
-        code_mac = self.codes.code_mac(self.codes.code(case_id, report_id))
+        code = self.codes.code(case_id, report_id)
+        code_mac = self.codes.code_mac(code)
         assert code_mac is not None
         row = ReportRow(
             report=StoredReport(report_id, case_id, now, sealed.commitment),
@@ -55,17 +65,20 @@ class Receiver:
             commitment=sealed.commitment.hex(),
             known_dates=report.published_dates(),
         )
-        return row, event
+        return Prepared(row, event, code)
 
-    def receipt(self, stored: StoredReport) -> bytes:
-        """The receipt as JSON: byte for byte the same for a repeat."""
+    def receipt(self, stored: StoredReport, code: str | None = None) -> bytes:
+        """The receipt as JSON: byte for byte the same for a repeat.
+
+        `code` is that of this report, when it was just derived.
+        """
         return orjson.dumps(
             {
                 "reference": case_reference(stored.case_id),
                 "caseId": str(stored.case_id),
                 "reportId": str(stored.report_id),
                 "receivedAt": rfc3339(stored.received_at),
-                "code": self.codes.code(stored.case_id, stored.report_id),
+                "code": code or self.codes.code(stored.case_id, stored.report_id),
                 "statusUrl": f"{self.public_url}/v1/report-statuses",
                 "receipt": self.signer.sign(stored),
             }

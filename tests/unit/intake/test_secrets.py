@@ -20,6 +20,7 @@ from services.intake import vault as vault_module
 from services.intake.codes import ALPHABET, Codes
 from services.intake.domain import NewReport, StoredReport
 from services.intake.receipts import ReceiptSigner, SigningKeyMissing, load_key
+from services.intake.receiving import Receiver
 from services.intake.settings import IntakeSettings
 from services.intake.vault import (
     SealBroken,
@@ -174,6 +175,18 @@ def test_another_library_checks_the_receipt(tmp_path: Path) -> None:
         "commitment": "00" * 32,
     }
     assert keys.keys[0].thumbprint() == signer.key_id
+
+
+def test_a_receipt_is_the_same_with_the_code_at_hand_and_without(tmp_path: Path) -> None:
+    signer = ReceiptSigner(load_key(tmp_path / "key.pem", create=True), "urn:test")
+    codes = Codes(SECRET)
+    receiver = Receiver(Vault(SECRET), codes, signer, "https://meldpunt.example")
+    situation = {"sector": "po", "reporter": "ouder", "kind": "klacht", "subject": "pesten"}
+    report = NewReport.model_validate({"situation": situation})
+    row, _, code = receiver.prepare(report, "web", "key-of-a-test", datetime.now(UTC))
+    receipt = receiver.receipt(row.report, code)
+    assert receipt == receiver.receipt(row.report)
+    assert codes.code_mac(json.loads(receipt)["code"]) == row.code_mac
 
 
 def test_the_key_is_made_once_and_only_where_allowed(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.intake import ReportReceived
@@ -41,8 +42,7 @@ class KeyReused(Exception):
     """The client used the key before for another body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The stored report, and whether it had been stored before."""
 
     report: StoredReport

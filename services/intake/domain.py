@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, NamedTuple, Self
 from uuid import UUID
 
 from pydantic import (
@@ -112,8 +112,7 @@ class NewReport(BaseModel):
         return self.model_dump_json(exclude_defaults=True).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """Sealed content of one report: compact JWEs by field and the wrapped key of their case.
 
     `commitment` is the SHA-256 of `salt` (32 bytes) and the JWEs.
@@ -125,8 +124,7 @@ class Sealed:
     commitment: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class StoredReport:
+class StoredReport(NamedTuple):
     """What a receipt is made of; the same for a repeat as for the first time."""
 
     report_id: UUID
@@ -135,8 +133,7 @@ class StoredReport:
     commitment: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class FormerReport:
+class FormerReport(NamedTuple):
     """A report that was stored under the same client and key before; `body_mac` tells whether
     it had the same body.
     """
@@ -173,8 +170,7 @@ CLOSED_STAGES = frozenset({Stage.WITHDRAWN, Stage.FINISHED, Stage.CLOSED})
 """Stages of referral's events after which nobody has to act."""
 
 
-@dataclass(frozen=True, slots=True)
-class CaseStanding:
+class CaseStanding(NamedTuple):
     """What intake knows of a case from the events of routing and referral.
 
     `until` is the date of an on-hold, `onward_to` the organisation that the holder refers to,
@@ -265,8 +261,7 @@ class QuestionAnswers:
     answered_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class ReferralKnown:
+class ReferralKnown(NamedTuple):
     """A referral as far as its events have reached intake; a consultation counts as one, which
     lives until its answer.
     """

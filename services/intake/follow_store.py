@@ -6,8 +6,8 @@ transaction; none commits.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.finding import FindingState
@@ -17,8 +17,7 @@ from services.chassis.db import Connection
 from services.intake.domain import CaseStanding, ReferralKnown, TermEnds
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
+class DecisionRow(NamedTuple):
     """A decision of routing; `number` counts the decisions of the case."""
 
     case_id: UUID
@@ -60,8 +59,7 @@ async def put_decisions(connection: Connection, rows: Sequence[DecisionRow], now
     )
 
 
-@dataclass(frozen=True, slots=True)
-class StandingRow:
+class StandingRow(NamedTuple):
     """An event of referral on a case; `sequence` is the one of its source."""
 
     case_id: UUID
@@ -115,8 +113,7 @@ async def put_standings(connection: Connection, rows: Sequence[StandingRow], now
     )
 
 
-@dataclass(frozen=True, slots=True)
-class StepRow:
+class StepRow(NamedTuple):
     """Who acts next after an event of referral that leaves the stage as it is."""
 
     case_id: UUID
@@ -166,8 +163,7 @@ async def put_steps(connection: Connection, rows: Sequence[StepRow], now: dateti
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ReferralRow:
+class ReferralRow(NamedTuple):
     """The state of one referral or consultation after an event."""
 
     referral_id: UUID
@@ -212,8 +208,7 @@ async def put_referrals(connection: Connection, rows: Sequence[ReferralRow]) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
-class TermRow:
+class TermRow(NamedTuple):
     """A warning of referral; `sequence` is the one of its source."""
 
     case_id: UUID
@@ -249,8 +244,7 @@ async def put_terms(connection: Connection, rows: Sequence[TermRow]) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class FindingRow:
+class FindingRow(NamedTuple):
     """How far the finding of a case is; `sequence` is the one of its source."""
 
     case_id: UUID

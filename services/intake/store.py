@@ -1,8 +1,8 @@
 """SQL of intake. Every function works in the caller's transaction; none commits."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from contracts.intake import ContentField, IntakeChannel
@@ -18,8 +18,7 @@ from services.intake.domain import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRow:
+class ReportRow(NamedTuple):
     """A report ready to be stored."""
 
     report: StoredReport

@@ -1,8 +1,9 @@
 """SQL of the follower: what intake knows of cases and referrals from the events of others.
 
 Every statement writes many rows and orders them, so that two instances wait for one another
-instead of deadlocking; an older event changes nothing. Every function works in the caller's
-transaction; none commits.
+instead of deadlocking; an older event changes nothing. What comes with every case is sent as
+records of the `sent_` types, which costs the driver less than arrays. Every function works in the
+caller's transaction; none commits.
 """
 
 from collections.abc import Sequence
@@ -34,9 +35,8 @@ class DecisionRow(NamedTuple):
 # Referral speaks later and knows more: once it has, a decision no longer changes the standing.
 _UPSERT_DECISIONS = """
 INSERT INTO case_status (case_id, decision_number, stage, holder, urgency, updated_at)
-SELECT case_id, number, stage, holder, urgency, $6
-FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::text[], $5::text[])
-     AS t(case_id, number, stage, holder, urgency)
+SELECT case_id, number, stage, holder, urgency, $2
+FROM unnest($1::sent_decision[])
 ORDER BY case_id
 ON CONFLICT (case_id) DO UPDATE
 SET decision_number = excluded.decision_number, stage = excluded.stage, holder = excluded.holder,
@@ -48,15 +48,11 @@ WHERE case_status.referral_sequence = 0
 
 async def put_decisions(connection: Connection, rows: Sequence[DecisionRow], now: datetime) -> None:
     """Take over decisions, one per case; older ones than already known change nothing."""
-    await connection.execute(
-        _UPSERT_DECISIONS,
-        [row.case_id for row in rows],
-        [row.number for row in rows],
-        [row.standing.stage.value for row in rows],
-        [row.standing.holder for row in rows],
-        [row.urgency.value for row in rows],
-        now,
-    )
+    sent = [
+        (row.case_id, row.number, row.standing.stage, row.standing.holder, row.urgency)
+        for row in rows
+    ]
+    await connection.execute(_UPSERT_DECISIONS, sent, now)
 
 
 class StandingRow(NamedTuple):
@@ -78,11 +74,8 @@ _UPSERT_STANDINGS = """
 INSERT INTO case_status (case_id, handoff, referral_sequence, stage, holder, next_actor, next_by,
                          next_action, until, onward_to, outcome, updated_at)
 SELECT case_id, handoff, sequence, stage, holder, next_actor, next_by, next_action, until,
-       onward_to, outcome, $12
-FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::text[], $5::text[], $6::text[],
-            $7::timestamptz[], $8::text[], $9::timestamptz[], $10::text[], $11::text[])
-     AS t(case_id, handoff, sequence, stage, holder, next_actor, next_by, next_action, until,
-          onward_to, outcome)
+       onward_to, outcome, $2
+FROM unnest($1::sent_standing[])
 ORDER BY case_id
 ON CONFLICT (case_id) DO UPDATE
 SET handoff = excluded.handoff, referral_sequence = excluded.referral_sequence,
@@ -96,20 +89,24 @@ WHERE (case_status.handoff, case_status.referral_sequence)
 
 async def put_standings(connection: Connection, rows: Sequence[StandingRow], now: datetime) -> None:
     """Take over how cases stand, one row per case; an older event changes nothing."""
-    await connection.execute(
-        _UPSERT_STANDINGS,
-        [row.case_id for row in rows],
-        [row.handoff for row in rows],
-        [row.sequence for row in rows],
-        [row.standing.stage.value for row in rows],
-        [row.standing.holder for row in rows],
-        [row.standing.next_actor for row in rows],
-        [row.standing.next_by for row in rows],
-        [row.standing.next_action for row in rows],
-        [row.standing.until for row in rows],
-        [row.standing.onward_to for row in rows],
-        [row.standing.outcome for row in rows],
-        now,
+    await connection.execute(_UPSERT_STANDINGS, [_sent_standing(row) for row in rows], now)
+
+
+def _sent_standing(row: StandingRow) -> tuple[object, ...]:
+    """A row as the type `sent_standing` of the database."""
+    standing = row.standing
+    return (
+        row.case_id,
+        row.handoff,
+        row.sequence,
+        standing.stage,
+        standing.holder,
+        standing.next_actor,
+        standing.next_by,
+        standing.next_action,
+        standing.until,
+        standing.onward_to,
+        standing.outcome,
     )
 
 
@@ -178,9 +175,8 @@ class ReferralRow(NamedTuple):
 
 _UPSERT_REFERRALS = """
 INSERT INTO referral (referral_id, case_id, organisation, attempt, status, sequence, consulted)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::integer[], $5::text[], $6::integer[],
-                     $7::boolean[])
-     AS t(referral_id, case_id, organisation, attempt, status, sequence, consulted)
+SELECT referral_id, case_id, organisation, attempt, status, sequence, consulted
+FROM unnest($1::sent_referral[])
 ORDER BY referral_id
 ON CONFLICT (referral_id) DO UPDATE
 SET attempt = excluded.attempt, status = excluded.status, sequence = excluded.sequence
@@ -196,15 +192,20 @@ async def put_referrals(connection: Connection, rows: Sequence[ReferralRow]) -> 
     An organisation chooses the id of a consultation: one that is already something else's id must
     not revive what has ended.
     """
-    await connection.execute(
-        _UPSERT_REFERRALS,
-        [row.referral_id for row in rows],
-        [row.known.case_id for row in rows],
-        [row.known.organisation for row in rows],
-        [row.known.attempt for row in rows],
-        [row.known.status.value for row in rows],
-        [row.sequence for row in rows],
-        [row.known.consulted for row in rows],
+    await connection.execute(_UPSERT_REFERRALS, [_sent_referral(row) for row in rows])
+
+
+def _sent_referral(row: ReferralRow) -> tuple[object, ...]:
+    """A row as the type `sent_referral` of the database."""
+    known = row.known
+    return (
+        row.referral_id,
+        known.case_id,
+        known.organisation,
+        known.attempt,
+        known.status,
+        row.sequence,
+        known.consulted,
     )
 
 

@@ -35,16 +35,12 @@ class ReportRow(NamedTuple):
 # wait for one another instead of deadlocking.
 _INSERT_REPORTS = """
 WITH sent AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[],
-                         $7::text[], $8::bytea[], $9::bytea[], $10::timestamptz[], $11::bytea[],
-                         $12::bytea[], $13::bytea[], $14::bytea[])
-         AS t(report_id, case_id, client, idempotency_key, body_mac, channel, kind, code_mac,
-              commitment, received_at, wrapped_key, salt, narrative, identity)
+    SELECT * FROM unnest($1::sent_report[])
 ), fresh AS (
     INSERT INTO report (report_id, case_id, client, idempotency_key, body_mac, channel, kind,
                         code_mac, commitment, received_at, committed_at)
     SELECT report_id, case_id, client, idempotency_key, body_mac, channel, kind, code_mac,
-           commitment, received_at, $15
+           commitment, received_at, $2
     FROM sent ORDER BY client, idempotency_key
     ON CONFLICT (client, idempotency_key) DO NOTHING
     RETURNING report_id
@@ -66,26 +62,29 @@ async def insert_reports(
 
     A row is not stored when its client and key were used before.
     """
-    sealed = [row.sealed for row in rows]
-    found = await connection.fetch(
-        _INSERT_REPORTS,
-        [row.report.report_id for row in rows],
-        [row.report.case_id for row in rows],
-        [row.client for row in rows],
-        [row.idempotency_key for row in rows],
-        [row.body_mac for row in rows],
-        [row.channel.value for row in rows],
-        [row.kind.value for row in rows],
-        [row.code_mac for row in rows],
-        [row.report.commitment for row in rows],
-        [row.report.received_at for row in rows],
-        [item.wrapped_key for item in sealed],
-        [item.salt for item in sealed],
-        [item.fields.get(ContentField.NARRATIVE) for item in sealed],
-        [item.fields.get(ContentField.IDENTITY) for item in sealed],
-        now,
-    )
+    found = await connection.fetch(_INSERT_REPORTS, [_sent(row) for row in rows], now)
     return {row["report_id"] for row in found}
+
+
+def _sent(row: ReportRow) -> tuple[object, ...]:
+    """A row as the type `sent_report` of the database."""
+    report, sealed = row.report, row.sealed
+    return (
+        report.report_id,
+        report.case_id,
+        row.client,
+        row.idempotency_key,
+        row.body_mac,
+        row.channel,
+        row.kind,
+        row.code_mac,
+        report.commitment,
+        report.received_at,
+        sealed.wrapped_key,
+        sealed.salt,
+        sealed.fields.get(ContentField.NARRATIVE),
+        sealed.fields.get(ContentField.IDENTITY),
+    )
 
 
 _FORMER = """

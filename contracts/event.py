@@ -76,7 +76,8 @@ class Event(BaseModel):
 
     def encode(self) -> bytes:
         """JSON bytes."""
-        return self.model_dump_json(exclude_none=True).encode()
+        # What `model_dump_json` calls; it would make a text of the bytes, to be encoded again.
+        return self.__pydantic_serializer__.to_json(self, exclude_none=True)
 
 
 class Catalogue:

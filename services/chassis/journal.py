@@ -35,44 +35,41 @@ async def append(connection: Connection, outgoing: Sequence[Outgoing], now: date
     for item in outgoing:
         counts[item.source] = counts.get(item.source, 0) + 1
     counters = await _reserve(connection, counts)
-    ids: list[int] = []
-    sequences: list[int] = []
+    sent = []
     for item in outgoing:
         source_id, last = counters[item.source]
         counters[item.source] = (source_id, last + 1)
-        ids.append(source_id)
-        sequences.append(last + 1)
-    events = [item.event for item in outgoing]
-    await connection.execute(
-        _INSERT,
-        ids,
-        sequences,
-        [new_id() for _ in outgoing],
-        [event.event_type() for event in events],
-        [item.topic for item in outgoing],
-        [item.key for item in outgoing],
-        now,
-        [event.schema_urn() for event in events],
-        [item.dataref for item in outgoing],
-        [item.traceparent for item in outgoing],
-        [event.encode() for event in events],
-    )
+        event = item.event
+        sent.append(
+            (
+                source_id,
+                last + 1,
+                new_id(),
+                event.event_type(),
+                item.topic,
+                item.key,
+                event.schema_urn(),
+                item.dataref,
+                item.traceparent,
+                event.encode(),
+            )
+        )
+    await connection.execute(_INSERT, sent, now)
 
 
 _INSERT = """
-WITH written AS (
+WITH sent AS (
+    SELECT * FROM unnest($1::sent_event[]) WITH ORDINALITY
+         AS t(source_id, sequence, id, type, topic, key, dataschema, dataref, traceparent, data,
+              position)
+), written AS (
     INSERT INTO event (source_id, sequence, id, type, topic, key, time, dataschema, dataref,
                        traceparent, data)
-    SELECT source_id, sequence, id, type, topic, key, $7, dataschema, dataref, traceparent, data
-    FROM unnest($1::smallint[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::uuid[],
-                $8::text[], $9::text[], $10::text[], $11::bytea[])
-         AS t(source_id, sequence, id, type, topic, key, dataschema, dataref, traceparent, data)
+    SELECT source_id, sequence, id, type, topic, key, $2, dataschema, dataref, traceparent, data
+    FROM sent
 )
 INSERT INTO outbox (source_id, sequence)
-SELECT source_id, sequence
-FROM unnest($1::smallint[], $2::integer[], $5::text[]) WITH ORDINALITY
-     AS t(source_id, sequence, topic, position)
-WHERE topic IS NOT NULL ORDER BY position
+SELECT source_id, sequence FROM sent WHERE topic IS NOT NULL ORDER BY position
 """
 
 # One statement for all sources: the inner select takes the locks, in the order of the names.

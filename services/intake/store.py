@@ -32,7 +32,8 @@ class ReportRow(NamedTuple):
 
 
 # One statement for all rows and tables. Sorted, so that two instances that insert the same keys
-# wait for one another instead of deadlocking.
+# wait for one another instead of deadlocking. What is fresh is looked up in an array: without hash
+# joins, which our sessions switch off, a join would go through all of it again for each row.
 _INSERT_REPORTS = """
 WITH sent AS (
     SELECT * FROM unnest($1::sent_report[])
@@ -46,10 +47,12 @@ WITH sent AS (
     RETURNING report_id
 ), keyed AS (
     INSERT INTO case_key (case_id, wrapped_key)
-    SELECT case_id, wrapped_key FROM sent JOIN fresh USING (report_id)
+    SELECT case_id, wrapped_key FROM sent
+    WHERE report_id = ANY (ARRAY(SELECT report_id FROM fresh))
 ), kept AS (
     INSERT INTO content (case_id, report_id, salt, narrative, identity)
-    SELECT case_id, report_id, salt, narrative, identity FROM sent JOIN fresh USING (report_id)
+    SELECT case_id, report_id, salt, narrative, identity FROM sent
+    WHERE report_id = ANY (ARRAY(SELECT report_id FROM fresh))
 )
 SELECT report_id FROM fresh
 """

@@ -96,6 +96,22 @@ async def test_concurrent_repeats_become_one_report(service: Service, world: Wor
     assert len(rows) == 1
 
 
+async def test_repeats_among_new_reports_leave_content_of_the_new_ones_only(
+    service: Service, world: World
+) -> None:
+    await service.report(WHOLE, key="among-new-0")
+    answers = await asyncio.gather(*(service.report(WHOLE, key=f"among-new-{n}") for n in range(8)))
+    assert sorted(a.status_code for a in answers) == [200] + [201] * 7
+    cases = [UUID(answer.json()["caseId"]) for answer in answers]
+    rows = await world.rows(
+        "SELECT r.case_id FROM report r JOIN content USING (case_id, report_id)"
+        " JOIN case_key USING (case_id) WHERE idempotency_key LIKE 'among-new-%'"
+    )
+    assert sorted(row["case_id"] for row in rows) == sorted(cases)
+    strays = "SELECT 1 FROM case_key LEFT JOIN report USING (case_id) WHERE report_id IS NULL"
+    assert await world.rows(strays) == []
+
+
 async def test_concurrent_bodies_under_one_key_get_one_winner(service: Service) -> None:
     bodies = [{"situation": SITUATION, "narrative": f"verhaal {n}"} for n in range(5)]
     answers = await asyncio.gather(*(service.report(b, key="contested") for b in bodies))

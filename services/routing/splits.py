@@ -109,15 +109,20 @@ class Splits:
 
     def _differ(self, classes: tuple[tuple[Outcomes, bool | None], ...], given: Given) -> bool:
         told = Told(given.steps, given.facts, given.affiliation, given.young)
+        any_plausible = differ_at_all = False
         for facet in facets((outcomes for outcomes, _ in classes), self._affiliations, told):
-            parties = set()
+            plausible, parties = set(), set()
             for outcomes, young in classes:
                 way = facet if young is None else facet._replace(young=young)
+                parties.add(outcomes.party(way))
                 if outcomes.plausible(way):
-                    parties.add(outcomes.party(way))
-            if len(parties) > 1:
+                    plausible.add(outcomes.party(way))
+            if len(plausible) > 1:
                 return True
-        return False
+            any_plausible = any_plausible or bool(plausible)
+            differ_at_all = differ_at_all or len(parties) > 1
+        # Answers that nobody would give together are still answers, as in `_find`.
+        return differ_at_all and not any_plausible
 
     @staticmethod
     def _key(row: Row, given: Given) -> Key:

@@ -7,7 +7,7 @@ from functools import cache
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.wegwijzer import Answers, truthful
@@ -46,6 +46,9 @@ def walk(truth: Mapping[str, tuple[str, ...]]) -> tuple[list[tuple[Answers, Step
 seeds = st.integers(0, 2**32).map(Random)
 
 
+@example(Random(3775))
+@example(Random(10978))
+@example(Random(23435))
 @settings(max_examples=150, deadline=None)
 @given(seeds)
 def test_the_result_is_what_the_rules_say_of_all_answers(random: Random) -> None:

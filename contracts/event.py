@@ -1,10 +1,18 @@
 """What every event model has, and the way from an envelope to a model."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    GetJsonSchemaHandler,
+    ValidationError,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -12,6 +20,18 @@ from contracts.envelope import Envelope, name_and_version, type_of
 
 OPEN_ENUMERATION = "x-open-enumeration"
 """An enumeration that may grow within a version carries this keyword; all others are closed."""
+
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _plausible(moment: datetime) -> datetime:
+    if not _FIRST <= moment <= _LAST:
+        raise ValueError("must lie between the years 2000 and 2200")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
+"""A moment that others send. At the ends of the calendar arithmetic fails, which is our defect."""
 
 
 class OpenEnumeration(StrEnum):

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from contracts.event import Event, OpenEnumeration
+from contracts.event import Event, Moment, OpenEnumeration
 from contracts.intake import ContentField
 from contracts.situation import Kind, LoketId, OrganisationId, Situation, Urgency
 
@@ -480,10 +480,10 @@ class ReferralAnswered(Event):
     answer: Answer
     reason: DeclineReason | None = None
     suggested_organisation: OrganisationId | None = None
-    until: AwareDatetime | None = None
+    until: Moment | None = None
     outcome: CompletedAs | None = None
     decision: ComplaintDecision | None = None
-    at: AwareDatetime
+    at: Moment
 
 
 EVENTS: tuple[type[Event], ...] = (

@@ -53,7 +53,9 @@ class Processor:
         retry_seconds_max: float,
         consecutive_defects_max: int,
         ordered: bool = True,
+        many_senders: bool = False,
     ) -> None:
+        self._many_senders = many_senders
         self._ordered = ordered
         self._service = service
         self._source = source
@@ -69,6 +71,7 @@ class Processor:
         self._retry_seconds_max = retry_seconds_max
         self._consecutive_defects_max = consecutive_defects_max
         self._consecutive_defects = 0
+        self._defect_topics: set[str] = set()
 
     async def process(self, records: Sequence[Record]) -> None:
         """Handle a batch wholly; raises Unavailable when the database stays away."""
@@ -146,6 +149,7 @@ class Processor:
                 await self._whole_or_one_by_one([item])
         else:
             self._consecutive_defects = 0
+            self._defect_topics.clear()
 
     async def _in_one_transaction(self, items: Sequence[Received | Unfit]) -> None:
         works: list[Work] = []
@@ -206,10 +210,11 @@ class Processor:
         refused = isinstance(error, Rejected)
         if not refused:
             self._consecutive_defects += 1
+            self._defect_topics.add(item.record.topic)
             self._log.error(
                 "event_defect", error=type(error).__name__, exc_info=not _private(error)
             )
-        if self._consecutive_defects > self._consecutive_defects_max:
+        if self._must_stop():
             raise Unavailable("too many defects in a row: is this release broken?") from error
         problem = str(error) if refused else f"defect: {type(error).__name__}"
         reason = ParkReason.REFUSED if refused else ParkReason.DEFECT
@@ -219,6 +224,11 @@ class Processor:
                 await inbox.claim(connection, [inbox.key_of(envelope.source, envelope.id)])
             await self._park(connection, Unfit(item.record, reason, problem, envelope))
         self._metrics.events.labels("parked").inc()
+
+    def _must_stop(self) -> bool:
+        """Whether so much fails that it is our release, and not one of many senders."""
+        one_of_many = self._many_senders and len(self._defect_topics) == 1
+        return self._consecutive_defects > self._consecutive_defects_max and not one_of_many
 
     async def _park(self, connection: Connection, item: Unfit) -> None:
         now = self._clock()

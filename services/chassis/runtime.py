@@ -120,6 +120,8 @@ class Runtime:
             retry_seconds_max=self.settings.retry_seconds_max,
             consecutive_defects_max=self.settings.consecutive_defects_max,
             ordered=ordered,
+            # Behind a pattern each topic has a sender of its own.
+            many_senders=pattern is not None,
         )
         self.processors.append(processor)
         subscription = Subscription(

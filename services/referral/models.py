@@ -4,9 +4,10 @@ from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from contracts.event import Moment
 from contracts.intake import ContentField
 from contracts.reference import case_reference
 from contracts.referral import (
@@ -109,7 +110,7 @@ class AnswerGiven(Strict):
         str | None, Field(min_length=1, max_length=REASON_TEXT_CHARACTERS_MAX)
     ] = None
     suggested_organisation: OrganisationId | None = None
-    until: AwareDatetime | None = None
+    until: Moment | None = None
     outcome: CompletedAs | None = None
     decision: ComplaintDecision | None = None
 

@@ -47,7 +47,7 @@ def assign(
 ) -> Outcome:
     """Apply a decision of routing.
 
-    A decision that is not newer, or of a case that is closed, withdrawn or with a finding, is
+    A decision that is not newer, or of a case that is closed or that a person at the desk has, is
     OUTDATED; one that meets an open request or a holder is BUSY, unless it is the holder that
     refers onward. Of a newer one the number is noted also when it has no effect, because routing
     has used it up. A signal gives way, because nobody answers it.
@@ -58,8 +58,10 @@ def assign(
     if event.number <= case.decision_number:
         return Outcome(Verdict.OUTDATED, case)
     noted = case._replace(decision_number=event.number)
-    if not case.open or case.desk_reason in {DeskReason.WITHDRAWN, DeskReason.FINDING}:
-        # People judge a withdrawal, and follow a finding; no decision from before goes out.
+    by_people = case.desk_reason is not None and standing.request is None
+    if not case.open or by_people:
+        # A case that waits for routing has no such reason. What people judge, follow or look for
+        # themselves, no decision from before overrules.
         return Outcome(Verdict.OUTDATED, noted)
     if event.onward:
         return _onward(standing, event, offering, now)

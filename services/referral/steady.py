@@ -28,7 +28,11 @@ class SteadyClock:
         self._odd: tuple[float, float] | None = None
 
     def __call__(self) -> datetime:
-        """The present moment, never earlier than the one before it."""
+        """The present moment, never earlier than the one before it, with one exception.
+
+        When a clock that was ahead has been right for a minute, its time is taken as it is: to wait
+        until it has caught up would stop everything for as long as it was ahead.
+        """
         wall, at = self._clock(), self._monotonic()
         moment, since = self._anchor
         expected = moment + timedelta(seconds=at - since)
@@ -39,6 +43,7 @@ class SteadyClock:
         elif self._odd is None or abs(off - self._odd[0]) > TOLERANCE_SECONDS:
             self._odd = (off, at)
         elif at - self._odd[1] >= DISTRUST_SECONDS:
-            self._odd, self._anchor, believed = None, (wall, at), wall
+            self._odd, self._anchor, self._last = None, (wall, at), wall
+            return wall
         self._last = max(believed, self._last)
         return self._last

@@ -8,6 +8,7 @@ from contracts.referral import (
     BusinessStatus,
     CompletedAs,
     DeclineReason,
+    NextAction,
     ReferralAnswered,
     Status,
 )
@@ -39,7 +40,7 @@ def judged(
     unfit = _unfit(referral, event, now, text_given=text_given)
     if unfit is not None:
         return unfit
-    if _says_nothing_new(referral, event):
+    if _says_nothing_new(standing.case, referral, event):
         return Verdict.DUPLICATE
     if event.answer in _STATUS_OF:
         if _STATUS_OF[event.answer] in TRANSITIONS[referral.status]:
@@ -110,7 +111,7 @@ def _unfit_date(until: datetime | None, now: datetime) -> Verdict | None:
     return None if fits else Verdict.UNTIL_UNFIT
 
 
-def _says_nothing_new(referral: Referral, event: ReferralAnswered) -> bool:
+def _says_nothing_new(case: Case, referral: Referral, event: ReferralAnswered) -> bool:
     """Whether a referral in this state already holds what is said, also when it comes too late."""
     status, business = referral.status, referral.business_status
     match event.answer:
@@ -135,7 +136,11 @@ def _says_nothing_new(referral: Referral, event: ReferralAnswered) -> bool:
                 and referral.onward_to == event.suggested_organisation
             )
         case Answer.NO_CONTACT:
-            return status is Status.ON_HOLD and business is BusinessStatus.NO_CONTACT
+            # Once the desk has asked the reporter, the holder may lose contact again.
+            asking = case.next_step is not None and (
+                case.next_step.action is NextAction.ASK_REPORTER
+            )
+            return asking and status is Status.ON_HOLD and business is BusinessStatus.NO_CONTACT
         case Answer.ENTERED_IN_ERROR:
             return status is Status.ENTERED_IN_ERROR
         case _:

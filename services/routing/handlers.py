@@ -1,6 +1,6 @@
 """Events in, decisions out: one transaction per batch, made by the chassis."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache, partial
@@ -11,7 +11,7 @@ import orjson
 from contracts import topics
 from contracts.calendar import SchoolRegion
 from contracts.intake import KnownDate, ReportReceived
-from contracts.referral import RedecisionRequested
+from contracts.referral import DESK, RedecisionRequested
 from contracts.routing import CaseAssigned, HandlingLimits, OnwardRefused
 from contracts.situation import Situation
 from services.chassis import journal
@@ -86,11 +86,9 @@ class Handler:
         in_force = await self._registers.in_force(connection, now)
         decide = self._deciding_by(in_force.register)
         cases = await store.lock_cases(connection, _known_before(received))
-        desk = in_force.register.register.desk
-        holders = await store.last_organisations(connection, _onward(received), desk)
         made = _Made()
         for item in received:
-            asked = _asked(item.event, cases, holders)
+            asked = _asked(item.event, cases)
             if asked is None:
                 continue
             excluded = asked.excluded | in_force.closed
@@ -101,8 +99,6 @@ class Handler:
                 event: CaseAssigned | OnwardRefused = refused
             else:
                 cases[case_id] = made.changed[case_id] = asked.case
-                if found.decision.primary != desk:
-                    holders[case_id] = found.decision.primary
                 event = self._assigned(in_force.register, asked, found, now)
                 made.decisions.append(self._row(event, asked, found, in_force.closed))
                 made.documents[found.digest] = found.document
@@ -199,12 +195,6 @@ def _refused(asked: Asked, found: Answer, now: datetime) -> OnwardRefused | None
     )
 
 
-def _onward(received: Sequence[Received]) -> list[UUID]:
-    """Cases whose holder wants to pass them on, which a holder can do once."""
-    asking = (item.event for item in received if isinstance(item.event, RedecisionRequested))
-    return sorted({event.case_id for event in asking if event.onward})
-
-
 def _known_before(received: Sequence[Received]) -> list[UUID]:
     found = {
         item.event.case_id
@@ -214,7 +204,7 @@ def _known_before(received: Sequence[Received]) -> list[UUID]:
     return sorted(found)
 
 
-def _asked(event: object, cases: dict[UUID, CaseRow], holders: Mapping[UUID, str]) -> Asked | None:
+def _asked(event: object, cases: dict[UUID, CaseRow]) -> Asked | None:
     """What is to be decided; None when there is nothing."""
     match event:
         case ReportReceived():
@@ -231,20 +221,21 @@ def _asked(event: object, cases: dict[UUID, CaseRow], holders: Mapping[UUID, str
             if known.decisions + 1 != event.decision_number:
                 # It asks to replace a decision that was replaced since: the newer one stands.
                 return None
-            return _again(known, event, holders.get(known.case_id))
+            return _again(known, event)
         case _:
             return None
 
 
-def _again(known: CaseRow, event: RedecisionRequested, holder: str | None) -> Asked:
+def _again(known: CaseRow, event: RedecisionRequested) -> Asked:
     # Never a loop: who was excluded before stays so, whatever this request names, and a holder
     # that passes the case on does not get it back.
     every = frozenset(event.excluded).union(orjson.loads(known.excluded))
     proposed = None
     if event.proposed is not None:
         proposed = Proposed(event.proposed, event.onward)
-        if event.onward and holder is not None:
-            every |= {holder}
+        # Who holds it referral knows: the desk may have given it to another party than routing did.
+        if event.onward and event.holder != DESK:
+            every |= {event.holder}
     case = replace(known, decisions=known.decisions + 1, excluded=_listed(every))
     situation = Situation.model_validate_json(known.situation)
     return Asked(case, situation, every, event.reason, proposed)

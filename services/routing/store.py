@@ -139,21 +139,6 @@ async def insert_decisions(connection: Connection, decisions: Sequence[DecisionR
     )
 
 
-async def last_organisations(
-    connection: Connection, case_ids: Sequence[UUID], desk: str
-) -> dict[UUID, str]:
-    """To which organisation other than the desk each case went last."""
-    if not case_ids:
-        return {}
-    rows = await connection.fetch(
-        "SELECT DISTINCT ON (case_id) case_id, organisation FROM decision"
-        " WHERE case_id = ANY($1::uuid[]) AND organisation <> $2 ORDER BY case_id, number DESC",
-        list(case_ids),
-        desk,
-    )
-    return {row["case_id"]: row["organisation"] for row in rows}
-
-
 async def save_explanations(connection: Connection, documents: Mapping[bytes, str]) -> None:
     """Keep explanations by their SHA-256; known ones stay as they are."""
     await connection.execute(

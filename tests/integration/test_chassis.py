@@ -262,6 +262,21 @@ async def test_a_column_that_a_newer_release_adds_meanwhile_parks_nothing(world:
             await owner.close()
 
 
+async def test_one_sender_of_many_cannot_stop_the_others(world: World) -> None:
+    probe = world.probe(consecutive_defects_max=5)
+    probe.runtime.processors[0]._many_senders = True
+    poison = [asked(uuid4(), n, mood="bad") for n in range(15)]
+    async with probe.running(world.migrations):
+        await send(world.servers.kafka_bootstrap, world.topic_in, poison)
+        await send(world.servers.kafka_bootstrap, world.topic_in, [asked(uuid4(), 99)])
+
+        async def settled() -> bool:
+            waiting = await rows(world, "SELECT count(*) AS n FROM parked")
+            return await effects(world) == 1 and waiting[0]["n"] == 15
+
+        await until(settled)
+
+
 async def test_many_defects_in_a_row_stop_the_consumer_instead_of_parking_the_stream(
     world: World,
 ) -> None:

@@ -109,7 +109,10 @@ def _add_replies(routes: APIRouter, publishing: Publishing) -> None:
         await _takes_part(runtime, finding_id, by, only_board=True)
         said = _reply(body, by, today(now))
         async with _commands(runtime) as connection:
-            settled = await recording.reply(connection, publishing, finding_id, said, now)
+            day_given = by == DESK and body.replied_on is not None
+            settled = await recording.reply(
+                connection, publishing, finding_id, said, now, day_given=day_given
+            )
         return _shown(runtime, None, settled)
 
 

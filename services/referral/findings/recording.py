@@ -1,7 +1,7 @@
 """What people and partners record of findings, each in the caller's transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
@@ -107,11 +107,23 @@ def _same(known: Finding, given: Given) -> Verdict:
 
 
 async def reply(
-    connection: Connection, publishing: Publishing, finding_id: UUID, said: Reply, now: datetime
+    connection: Connection,
+    publishing: Publishing,
+    finding_id: UUID,
+    said: Reply,
+    now: datetime,
+    *,
+    day_given: bool,
 ) -> Settled:
-    """Record a board's reply. Raises Refused: finding-unknown."""
+    """Record a board's reply; its day is today when none was given. Raises Refused:
+    finding-unknown.
+    """
     effects, finding = await _locked(connection, publishing, finding_id, now)
     known = await store.replies(connection, finding_id)
+    first = next((item for item in known if item.entry_id == said.entry_id), None)
+    if first is not None and not day_given:
+        # A repeat after midnight says the same.
+        said = replace(said, replied_on=first.replied_on)
     if (verdict := _repeated(known, said)) is not None:
         return Settled(verdict, finding)
     outcome = replying.reply(finding, said, effects.held(finding.case_id), now)

@@ -60,10 +60,12 @@ def again(
     *excluded: str,
     proposed: str | None = None,
     onward: bool = False,
+    holder: str = "school",
 ) -> RedecisionRequested:
     return RedecisionRequested(
         case_id=case_id,
-        holder=DESK,
+        # Who refers onward holds the case.
+        holder=holder if onward else DESK,
         handoff=0,
         at=NOW,
         excluded=excluded,

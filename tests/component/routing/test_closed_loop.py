@@ -105,7 +105,7 @@ async def test_a_refused_handing_on_uses_no_number_and_changes_nothing(world: Wo
 async def test_a_case_never_goes_from_a_to_b_to_a(world: World) -> None:
     case_id = await new_case(world)
     await world.handle(again(case_id, 2, proposed="bevoegd_gezag", onward=True))
-    await world.handle(again(case_id, 3, proposed="school", onward=True))
+    await world.handle(again(case_id, 3, proposed="school", onward=True, holder="bevoegd_gezag"))
     assert [e.organisation for e in await world.assigned(case_id)] == ["school", "bevoegd_gezag"]
     (refused,) = await world.refused(case_id)
     assert (refused.problem, refused.asked_number) == (ProposalProblem.EXCLUDED, 3)
@@ -117,12 +117,25 @@ async def test_a_case_never_goes_from_a_to_b_to_a(world: World) -> None:
     assert third.proposal.problem == ProposalProblem.EXCLUDED
 
 
+async def test_a_holder_that_the_desk_chose_passes_it_on_to_whom_routing_had_named(
+    world: World,
+) -> None:
+    case_id = await new_case(world)
+    # The desk took the offer to the school back, and gave the case to another.
+    onward = again(case_id, 2, proposed="school", onward=True, holder="ouders_en_onderwijs")
+    await world.handle(onward)
+    assert not await world.refused(case_id)
+    second = (await world.assigned(case_id))[-1]
+    assert (second.number, second.organisation) == (2, "school")
+    assert "ouders_en_onderwijs" in second.excluded
+
+
 async def test_the_loop_is_refused_within_one_batch_too(world: World) -> None:
     case_id = uuid4()
     await world.handle(
         report(case_id),
         again(case_id, 2, proposed="bevoegd_gezag", onward=True),
-        again(case_id, 3, proposed="school", onward=True),
+        again(case_id, 3, proposed="school", onward=True, holder="bevoegd_gezag"),
     )
     assert [e.number for e in await world.assigned(case_id)] == [1, 2]
     assert [e.problem for e in await world.refused(case_id)] == [ProposalProblem.EXCLUDED]

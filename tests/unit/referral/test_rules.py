@@ -1,7 +1,10 @@
 """What a decision of routing and the first answers do to a case."""
 
+import json
+
 import pytest
 
+from contracts.event import EventInvalid
 from contracts.intake import ContentField
 from contracts.referral import (
     DESK,
@@ -12,6 +15,7 @@ from contracts.referral import (
     DeskReason,
     NextAction,
     RedecisionRequested,
+    ReferralAnswered,
     ReferralOffer,
     ReferralOffered,
     ReferralStatusChanged,
@@ -26,6 +30,7 @@ from tests.unit.referral.builders import (
     after,
     again,
     agrees,
+    answered,
     assigned,
     first,
     go,
@@ -313,6 +318,46 @@ def test_a_decision_onward_for_a_holder_that_is_gone_makes_routing_decide_anew()
     assert not redecision.onward
     assert redecision.excluded == ("school",)
     assert not outcome.referrals
+
+
+@pytest.mark.parametrize("back", ["returned", "taken"])
+def test_a_late_decision_does_not_overrule_people_who_look_for_a_party(back):
+    """Routing was slow, the desk assigned by hand, and that came to nothing."""
+    declined = go(stands(first()), Answer.REJECTED)
+    by_hand = by_desk.assigned(declined, "lkc", None, offering(), after(20))
+    asked = stands(by_hand, declined)
+    if back == "returned":
+        people = go(asked, Answer.REJECTED, after(30))
+    else:
+        people = stands(rules.withdraw(asked, live(asked), after(30)), asked)
+    assert people.case.desk_reason is not None
+
+    late = rules.assign(people, again(people, "inspectie"), offering(), after(60))
+
+    assert (late.verdict, late.referrals, late.feed) == (Verdict.OUTDATED, (), ())
+    assert late.case.decision_number == people.case.decision_number + 1
+    assert late.case.next_step == people.case.next_step
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+@pytest.mark.parametrize("name", ["until", "at"])
+def test_a_moment_at_the_end_of_the_calendar_breaks_the_contract_and_is_no_defect(name, moment):
+    event = answered(live(held()), Answer.ON_HOLD, until=after(600))
+    sent = json.loads(event.encode()) | {name: moment}
+    with pytest.raises(EventInvalid, match=f"{name}: value_error"):
+        ReferralAnswered.parse(json.dumps(sent).encode())
+
+
+def test_a_holder_that_loses_the_reporter_again_is_heard():
+    lost = go(held(), Answer.NO_CONTACT)
+    assert said(lost, Answer.NO_CONTACT).verdict is Verdict.DUPLICATE
+    found = stands(by_desk.called_holder(lost, after(30)), lost)
+    assert found.case.next_step.actor == "school"
+
+    again_lost = said(found, Answer.NO_CONTACT, after(60))
+
+    assert again_lost.verdict is Verdict.APPLIED
+    assert again_lost.case.next_step.action is NextAction.ASK_REPORTER
 
 
 def test_a_refusal_onward_for_a_holder_that_is_gone_is_outdated():

@@ -70,6 +70,15 @@ def test_a_jump_back_never_gives_an_earlier_moment() -> None:
     assert seen == sorted(seen)
 
 
+def test_a_clock_that_was_ahead_and_is_put_right_stops_nothing_for_longer_than_a_minute() -> None:
+    times = Times()
+    times.pass_by(1, -1800)
+    frozen = times.pass_by(DISTRUST_SECONDS - 1)
+    right = times.pass_by(2)
+    assert right == times.wall < frozen
+    assert times.pass_by(1) == right + timedelta(seconds=1)
+
+
 def test_the_channels_too_believe_no_jumping_clock(monkeypatch, tmp_path) -> None:
     found = {}
     whole = referral_app.channels_app.build

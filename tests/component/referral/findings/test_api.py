@@ -117,6 +117,17 @@ async def test_only_the_board_or_the_desk_for_it_replies(world):
     assert view["replies"][0]["repliedOn"] == "2026-03-05"
 
 
+async def test_a_reply_that_is_repeated_after_midnight_is_the_same_reply(world):
+    finding_id = await world.finding()
+    reply_id = str(uuid4())
+    assert (await world.reply(finding_id, "follows", replyId=reply_id)).status_code == 200
+    world.now += timedelta(days=1)
+    repeat = await world.reply(finding_id, "follows", replyId=reply_id)
+    assert (repeat.status_code, repeat.json()["duplicate"]) == (200, True)
+    other = await world.reply(finding_id, "partly", replyId=reply_id)
+    assert other.status_code == 409
+
+
 @pytest.mark.parametrize(
     ("reply", "changes", "field"),
     [

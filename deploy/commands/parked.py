@@ -5,12 +5,13 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from deploy.client import ServiceError, connect_all
+from deploy.client import Service, ServiceError, connect_all
 from deploy.commands.base import CommandError, Subparsers, add_command, data_root, emit, say
 from deploy.commands.table import Column, render
 from deploy.local.provision import SERVICES
 
 LIMIT = 500
+NOT_FOUND = 404
 _COLUMNS = (
     Column("service", 8),
     Column("id", 36),
@@ -85,23 +86,55 @@ async def _parked(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 async def _redrive_all(options: argparse.Namespace) -> tuple[int, list[str]]:
-    parked = [event for item in await _parked(options) for event in item["parkedEvents"]]
-    # What waits behind another event goes along with it and cannot go first.
-    chosen = [
-        event
-        for event in parked
-        if (options.all and event["reason"] != "behind-parked") or event["id"] == str(options.id)
-    ]
-    if options.id and not chosen:
-        raise CommandError(f"No open parked event has the id {options.id}; see `parked list`.")
-    handled, problems = 0, []
-    services = {service.name: service for service in connect_all("operator", options.data)}
-    for event in chosen:
-        path = f"/v1/parked-events/{event['id']}/_redrive"
+    services = {
+        service.name: service
+        for service in connect_all("operator", options.data)
+        if options.service in (None, service.name)
+    }
+    try:
+        if options.id:
+            return await _redrive_one(list(services.values()), str(options.id))
+        return await _redrive_each(services, options)
+    finally:
+        for service in services.values():
+            await service.close()
+
+
+async def _redrive_one(services: list[Service], event_id: str) -> tuple[int, list[str]]:
+    """Whichever service parked it knows it; the others do not."""
+    for service in services:
         try:
-            handled += (await services[event["service"]].post(path))["handled"]
+            return await _again(service, event_id), []
         except ServiceError as error:
-            problems.append(f"{event['id']}: {error}")
-    for service in services.values():
-        await service.close()
-    return handled, problems
+            if error.status != NOT_FOUND:
+                return 0, [f"{event_id}: {error}"]
+    raise CommandError(f"No open parked event has the id {event_id}; see `parked list`.")
+
+
+async def _redrive_each(
+    services: dict[str, Service], options: argparse.Namespace
+) -> tuple[int, list[str]]:
+    """The oldest again and again, because what is handled makes room in the list for the next."""
+    handled = 0
+    problems: list[str] = []
+    tried: set[str] = set()
+    while True:
+        parked = [event for item in await _parked(options) for event in item["parkedEvents"]]
+        # What waits behind another event goes along with it and cannot go first.
+        left = [event for event in parked if event["reason"] != "behind-parked"]
+        new = [event for event in left if event["id"] not in tried]
+        if not new:
+            return handled, problems
+        for event in new:
+            tried.add(event["id"])
+            try:
+                handled += await _again(services[event["service"]], event["id"])
+            except ServiceError as error:
+                # Another of its key took it along.
+                if error.status != NOT_FOUND:
+                    problems.append(f"{event['id']}: {error}")
+
+
+async def _again(service: Service, event_id: str) -> int:
+    answer = await service.post(f"/v1/parked-events/{event_id}/_redrive")
+    return int(answer["handled"])

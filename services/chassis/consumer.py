@@ -100,11 +100,19 @@ class Processor:
                     if done:
                         break
                     raise Rejected(item.problem)
-                if item is not None:
-                    # What waited behind another was never claimed: without this it would be taken
-                    # for new when it comes again. That it was claimed before does not matter.
-                    await inbox.claim(connection, [_inbox_key(item)])
-                    await self._handler(connection, [self._traced(item, works)])
+                try:
+                    async with connection.transaction():
+                        if item is not None:
+                            # What waited behind another was never claimed: without this it would be
+                            # taken for new when it comes again. That it was claimed before does not
+                            # matter.
+                            await inbox.claim(connection, [self._key_of(item)])
+                            await self._handler(connection, [self._traced(item, works)])
+                except Exception as error:
+                    if not done or is_transient(error):
+                        raise
+                    # Those before it are mended, whatever is wrong with this one.
+                    break
                 now = self._clock()
                 await parked.mark_redriven(connection, row.id, now)
                 case_id = None if item is None else _uuid(item.envelope.subject)
@@ -136,7 +144,7 @@ class Processor:
 
     async def _whole_or_one_by_one(self, items: Sequence[Received | Unfit]) -> None:
         try:
-            await self._in_one_transaction(items)
+            handled = await self._in_one_transaction(items)
         except Exception as error:
             if is_transient(error):
                 raise
@@ -148,12 +156,15 @@ class Processor:
             for item in items:
                 await self._whole_or_one_by_one([item])
         else:
-            self._consecutive_defects = 0
-            self._defect_topics.clear()
+            # A repeat that is skipped shows nothing of this release.
+            if handled:
+                self._consecutive_defects = 0
+                self._defect_topics.clear()
 
-    async def _in_one_transaction(self, items: Sequence[Received | Unfit]) -> None:
+    async def _in_one_transaction(self, items: Sequence[Received | Unfit]) -> int:
+        """Handle all of it or nothing; gives how many events were handled and not skipped."""
         works: list[Work] = []
-        keys = [_inbox_key(item) if isinstance(item, Received) else None for item in items]
+        keys = [self._key_of(item) if isinstance(item, Received) else None for item in items]
         readable = [key for key in keys if key is not None]
         async with self._database.transaction() as connection:
             claimed, any_parked = await inbox.claim(connection, readable)
@@ -171,6 +182,14 @@ class Processor:
         self._metrics.events.labels("handled").inc(len(fresh))
         self._metrics.events.labels("repeated").inc(len(items) - len(fresh) - len(unfit))
         self._metrics.events.labels("parked").inc(len(unfit))
+        return len(fresh)
+
+    def _key_of(self, item: Received | Unfit) -> bytes:
+        """The key in the inbox; of many senders none can use up the name of another's event."""
+        envelope = item.envelope
+        assert envelope is not None
+        scope = f"{item.record.topic} " if self._many_senders else ""
+        return inbox.key_of(scope + envelope.source, envelope.id)
 
     def _traced(self, item: Received, works: list[Work]) -> Received:
         parent = item.envelope.traceparent
@@ -221,7 +240,7 @@ class Processor:
         envelope = item.envelope
         async with self._database.transaction() as connection:
             if envelope is not None:
-                await inbox.claim(connection, [inbox.key_of(envelope.source, envelope.id)])
+                await inbox.claim(connection, [self._key_of(item)])
             await self._park(connection, Unfit(item.record, reason, problem, envelope))
         self._metrics.events.labels("parked").inc()
 
@@ -257,10 +276,6 @@ class Processor:
     async def _publish(self, connection: Connection, event: Event, key: UUID) -> None:
         outgoing = Outgoing(event, key, self._topic, self._source)
         await journal.append(connection, [outgoing], self._clock())
-
-
-def _inbox_key(item: Received) -> bytes:
-    return inbox.key_of(item.envelope.source, item.envelope.id)
 
 
 def _first_of_each(

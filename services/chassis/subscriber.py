@@ -12,7 +12,12 @@ from itertools import chain
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    CorruptRecordException,
+    KafkaError,
+    UnsupportedCodecError,
+)
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
@@ -27,6 +32,9 @@ _WATCH_SECONDS = 2.0
 _COMMIT_SECONDS = 0.25
 _POLL_MS = 200
 _MAX_POLL_INTERVAL_MS = 300_000
+
+# What the client raises for records that it will never be able to unpack.
+_BROKEN = (CorruptRecordException, UnsupportedCodecError)
 
 RawBatch = tuple["ConsumerRecord[bytes, bytes]", ...]
 
@@ -142,8 +150,50 @@ class Subscription:
         # Here, because a rest is no work that a rebalance or a stop would have to wait for.
         handled, self._handled = self._handled, 0
         await self._pace.gather_more(handled)
-        found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._pace.batch_max)
+        try:
+            found = await consumer.getmany(timeout_ms=_POLL_MS, max_records=self._pace.batch_max)
+        except ConsumerStoppedError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a sender's bytes make of the client
+            self._log.error("records_unreadable", group=self.group_id, error=type(error).__name__)
+            found = await self._one_by_one(consumer)
         return tuple(chain.from_iterable(found.values()))
+
+    async def _one_by_one(self, consumer: AIOKafkaConsumer) -> dict[TopicPartition, RawBatch]:
+        """Read each partition by itself, and leave out those that cannot be unpacked.
+
+        The client has thrown away what it had taken from the others when it failed, so that all go
+        back to what was handled. A partition that is left out loses nothing and waits for a person.
+        """
+        await self.commit()
+        readable = consumer.assignment() - consumer.paused()
+        for where in readable:
+            offset = await consumer.committed(where)
+            if offset is None:
+                await consumer.seek_to_beginning(where)
+            else:
+                consumer.seek(where, offset)
+        found: dict[TopicPartition, RawBatch] = {}
+        for where in sorted(readable):
+            try:
+                batch = await consumer.getmany(where, timeout_ms=_POLL_MS)
+            except ConsumerStoppedError:
+                raise
+            except Exception as error:  # noqa: BLE001  # as above
+                if isinstance(error, KafkaError) and not isinstance(error, _BROKEN):
+                    # A right that is missing, a broker that is away: that may be mended meanwhile.
+                    continue
+                consumer.pause(where)
+                self._log.error(
+                    "partition_left_out",
+                    topic=where.topic,
+                    partition=where.partition,
+                    error=type(error).__name__,
+                    remedy="delete what cannot be read from the topic, then restart",
+                )
+            else:
+                found.update(batch)
+        return found
 
     async def _consume(self, batch: RawBatch) -> None:
         self._idle.clear()
@@ -222,7 +272,8 @@ class Subscription:
         if not partitions:
             # Without an assignment for long, while the broker answers: as stuck as can be.
             return bool(await consumer._client.fetch_all_metadata())  # noqa: SLF001  # no public way
-        ends = await consumer.end_offsets(partitions)
+        # Who is left out waits for a person; a restart would not help.
+        ends = await consumer.end_offsets(partitions - consumer.paused())
         behind = False
         for where, end in ends.items():
             position = await consumer.position(where)

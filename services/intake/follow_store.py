@@ -32,17 +32,21 @@ class DecisionRow(NamedTuple):
         return (self.number,)
 
 
-# Referral speaks later and knows more: once it has, a decision no longer changes the standing.
+# Referral speaks later and knows more: once it has, a decision no longer changes the standing. Only
+# the decision tells how urgent it is, also when it is read after what referral made of it.
 _UPSERT_DECISIONS = """
 INSERT INTO case_status (case_id, decision_number, stage, holder, urgency, updated_at)
 SELECT case_id, number, stage, holder, urgency, $2
 FROM unnest($1::sent_decision[])
 ORDER BY case_id
 ON CONFLICT (case_id) DO UPDATE
-SET decision_number = excluded.decision_number, stage = excluded.stage, holder = excluded.holder,
-    urgency = excluded.urgency, updated_at = excluded.updated_at
-WHERE case_status.referral_sequence = 0
-      AND case_status.decision_number < excluded.decision_number
+SET decision_number = excluded.decision_number, urgency = excluded.urgency,
+    stage = CASE case_status.referral_sequence WHEN 0 THEN excluded.stage
+                 ELSE case_status.stage END,
+    holder = CASE case_status.referral_sequence WHEN 0 THEN excluded.holder
+                  ELSE case_status.holder END,
+    updated_at = excluded.updated_at
+WHERE case_status.decision_number < excluded.decision_number
 """
 
 

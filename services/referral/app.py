@@ -99,6 +99,9 @@ def build(settings: ReferralSettings) -> FastAPI:
         Catalogue(ReferralAnswered),
         pattern=topics.PARTNER_IN_PATTERN,
         group=ANSWERS_GROUP,
+        # An answer that comes late or out of order is told so; one that cannot be read must not
+        # hold back the one that corrects it.
+        ordered=False,
     )
     runtime.consume(
         handlers.handle_reporter,

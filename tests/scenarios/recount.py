@@ -117,16 +117,19 @@ def completeness(entries: list[Entry], now: datetime) -> dict[str, Any]:
         "failingDeliveries": list(_deliveries(entries).values()).count("failed"),
         "parked": sum(case.parked for case in every),
         "missingEvents": missing,
+        "reusedSequences": sum(source["reused"] for source in sources),
         "sources": sources,
     }
 
 
 def _sources(entries: list[Entry]) -> tuple[list[dict[str, Any]], int]:
     seen: dict[str, set[int]] = defaultdict(set)
+    numbered: Counter[str] = Counter()
     tallied: dict[str, int] = defaultdict(int)
     for entry in entries:
         if entry["sequence"]:
             seen[entry["source"]].add(entry["sequence"])
+            numbered[entry["source"]] += 1
         if source := entry["facts"].get("tallied_source"):
             tallied[source] = max(tallied[source], entry["facts"]["through_sequence"])
     found = []
@@ -138,6 +141,7 @@ def _sources(entries: list[Entry]) -> tuple[list[dict[str, Any]], int]:
                 "lastSequence": highest,
                 "tallied": tallied[source],
                 "missing": highest - len(seen[source]),
+                "reused": numbered[source] - len(seen[source]),
             }
         )
     return found, sum(item["missing"] for item in found)

@@ -19,12 +19,13 @@ _PARTNERS_AT_ONCE_MAX = 100
 # become visible after a higher one. `taken` moves in the transaction that writes the deliveries.
 # A partner that should be told over a channel for which it has no address is left alone: its
 # cursor waits for the address, so that nothing is passed over, and the sweep asks a person for it.
+# One that is switched off gets no new offers, and must hear that its cases were taken away.
 _BEHIND = """
 SELECT e.organisation, e.taken, s.id AS source_id, p.channel, l.state, l.enabled
 FROM endpoint e JOIN partner p USING (organisation)
 JOIN source s ON s.urn = $1 || e.organisation
 LEFT JOIN delivery_lane l ON l.organisation = e.organisation AND l.channel = p.channel
-WHERE s.last_sequence > e.taken AND p.active
+WHERE s.last_sequence > e.taken
   AND (l.channel IS NOT NULL OR p.channel NOT IN ('webhook', 'email'))
 ORDER BY e.organisation LIMIT $2 FOR UPDATE OF e SKIP LOCKED
 """

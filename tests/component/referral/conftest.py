@@ -165,6 +165,14 @@ class World:
             headers=self.partner(organisation),
         )
 
+    async def consult(self, row) -> str:
+        """The holder `school` asks the `lkc` for advice; gives the id of the consultation."""
+        body = {"consultationId": str(uuid4()), "organisation": "lkc", "question": "Wat nu?"}
+        path = f"/referrals/{row['referral_id']}/consultations"
+        asked = await self.client.post(path, json=body, headers=self.partner("school"))
+        assert asked.status_code == 201, asked.text
+        return body["consultationId"]
+
     async def let_expire(self, row, instances: int = 1) -> None:
         async with self.database.transaction() as connection:
             await connection.execute(

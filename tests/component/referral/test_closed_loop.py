@@ -439,10 +439,8 @@ async def test_conferring_leaves_the_case_where_it_is_and_no_text_in_events(worl
 
 async def test_what_a_former_holder_asked_ends_with_its_hold(world):
     row = await held(world)
-    body = {"consultationId": str(uuid4()), "organisation": "lkc", "question": "Wat nu?"}
-    path = f"/referrals/{row['referral_id']}/consultations"
-    await world.client.post(path, json=body, headers=world.partner("school"))
-    content = f"/consultations/{body['consultationId']}/content-capabilities"
+    consultation_id = await world.consult(row)
+    content = f"/consultations/{consultation_id}/content-capabilities"
     given = await world.client.post(content, headers=world.partner("lkc"))
     assert (given.status_code, given.json()["fields"]) == (201, ["narrative"])
     assert (await world.client.post(content, headers=world.partner("school"))).status_code == 404
@@ -456,15 +454,13 @@ async def test_what_a_former_holder_asked_ends_with_its_hold(world):
         if event["name"] == "consultation-ended"
     ]
     assert ended["source"].endswith("lkc")
-    assert ended["data"]["consultation_id"] == body["consultationId"]
+    assert ended["data"]["consultation_id"] == consultation_id
 
 
 async def test_an_answered_consultation_is_not_ended_once_more(world):
     row = await held(world)
-    body = {"consultationId": str(uuid4()), "organisation": "lkc", "question": "Wat nu?"}
-    path = f"/referrals/{row['referral_id']}/consultations"
-    await world.client.post(path, json=body, headers=world.partner("school"))
-    advice = f"/consultations/{body['consultationId']}/advice"
+    consultation_id = await world.consult(row)
+    advice = f"/consultations/{consultation_id}/advice"
     await world.client.post(advice, json={"advice": "Bel elkaar"}, headers=world.partner("lkc"))
     await world.say("school", row, "returned", reason="capacity")
     assert "consultation-ended" not in await names(world, row["case_id"])

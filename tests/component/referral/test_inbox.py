@@ -145,10 +145,7 @@ async def test_every_problem_says_who_must_act(world):
 async def test_a_consultation_without_answer_is_reminded_of_once_and_then_told(world):
     row = await world.offered("school")
     await world.hear("school", world.answered(row, Answer.ACCEPTED))
-    body = {"consultationId": str(uuid4()), "organisation": "lkc", "question": "Wat nu?"}
-    path = f"/referrals/{row['referral_id']}/consultations"
-    asked = await world.client.post(path, json=body, headers=world.partner("school"))
-    assert asked.status_code == 201, asked.text
+    consultation_id = await world.consult(row)
     work = Unanswered(world.publishing)
 
     async def fire(hours: float) -> int:
@@ -172,9 +169,9 @@ async def test_a_consultation_without_answer_is_reminded_of_once_and_then_told(w
     assert (await fire(hours + 0.1), await fire(hours + 99)) == (1, 0)
     [news] = [n for n in await told("case-news", "school") if n["news"].startswith("consultation")]
     assert (news["news"], news["other"]) == ("consultation-unanswered", "lkc")
-    assert news["reference_id"] == body["consultationId"]
+    assert news["reference_id"] == consultation_id
     late = await world.client.post(
-        f"/consultations/{body['consultationId']}/advice",
+        f"/consultations/{consultation_id}/advice",
         json={"advice": "Bel elkaar"},
         headers=world.partner("lkc"),
     )

@@ -374,8 +374,5 @@ async def test_a_consultation_with_a_defect_holds_up_no_other_and_is_tried_again
 async def _asked(world):
     row = await world.offered("school")
     await world.hear("school", world.answered(row, Answer.ACCEPTED))
-    body = {"consultationId": str(uuid4()), "organisation": "lkc", "question": "Wat nu?"}
-    path = f"/referrals/{row['referral_id']}/consultations"
-    asked = await world.client.post(path, json=body, headers=world.partner("school"))
-    assert asked.status_code == 201, asked.text
+    await world.consult(row)
     return row["case_id"]
